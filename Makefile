@@ -1,0 +1,36 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?=
+TEST ?=
+
+.PHONY: demo test lint system clean
+
+demo: $(VENV)/demo ## run the whole path on this machine; hand flags on with DEMO="--seconds 20"
+	@$(BIN)/mien demo $(DEMO)
+
+test: $(VENV)/test lint ## set up and run all checks and tests; hand flags on with TEST="-k outbox"
+	$(BIN)/python -m pytest $(TEST)
+
+# mypy reads mien as it is installed, since the folders here stand apart: edge/ is mien.edge.
+lint: $(VENV)/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	rm -rf build $(VENV)/typed
+	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/typed .
+	rm -rf build
+	MYPYPATH=$(VENV)/typed $(BIN)/mypy -p mien
+
+system: ## install with apt what the tests need besides Python; as root
+	apt-get update
+	apt-get install --yes --no-install-recommends mosquitto sqlite3
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+$(VENV)/%: pyproject.toml
+	@echo "setting up $(VENV) for $*: a minute or a few, once"
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --quiet --upgrade pip
+	@$(BIN)/python -m pip install --quiet --quiet --editable '.[$*]'
+	@touch $@

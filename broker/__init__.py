@@ -1,0 +1,1 @@
+"""Collects observations from MQTT into a database and answers questions about them."""

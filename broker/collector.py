@@ -1,0 +1,136 @@
+"""Takes observations from MQTT, commits them in batches and only then acknowledges them."""
+
+import logging
+import queue
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Literal
+from uuid import UUID, uuid4
+
+from mien import acknowledgement
+from mien.acknowledgement import Acknowledgement, ranges
+from mien.errors import ConnectionRefused, DatabaseError
+from mien.mqtt import Away, Connected, Connection, Event, Message, Received, Refused
+from mien.status import CollectorStatus, encode
+from mien.topics import Topics
+
+from .arrival import Arrival, decode_arrival
+from .settings import CollectorSettings
+from .store import Store
+
+BATCH = 1000
+BATCH_S = 0.25
+"""A batch is committed when it is full or this old."""
+QUEUE = 10_000
+"""Events that may wait; what comes on top is dropped, since devices send it again."""
+RETRY_S = 1.0
+"""Between attempts to commit while the database does not answer."""
+
+log = logging.getLogger(__name__)
+
+
+class Collector:
+    """The loop from MQTT to the emotion log and back to the devices."""
+
+    def __init__(self, settings: CollectorSettings, *, store: Store) -> None:
+        """ConfigurationError if a file that the settings name cannot be read."""
+        self._settings = settings
+        self._store = store
+        self._topics = Topics(settings.mqtt.root)
+        self._overflow = 0
+        self._instance = uuid4()
+        self._state: Literal["online", "busy", "offline"] = "online"
+        self._events: queue.Queue[Event] = queue.Queue(QUEUE)
+        self._connection = Connection(
+            settings.mqtt,
+            client_id=f"mien-collector-{settings.name}",
+            will=self._status("offline"),
+            subscriptions=[self._topics.observation("+"), self._topics.collector_status(settings.name)],
+            events=self._events,
+        )
+
+    def run(self, stopping: threading.Event) -> None:
+        """Collect until `stopping` is set. ConnectionRefused if the broker says no."""
+        with self._connection:
+            while not stopping.is_set():
+                batch = self._gather()
+                if batch:
+                    self._commit(batch, stopping)
+            self._say("offline", wait_s=2.0)
+
+    def _status(self, state: Literal["online", "busy", "offline"]) -> Message:
+        status = CollectorStatus(state=state, instance=self._instance)
+        return Message(self._topics.collector_status(self._settings.name), encode(status), retain=True)
+
+    def _say(self, state: Literal["online", "busy", "offline"], *, wait_s: float = 0.0) -> None:
+        self._state = state
+        self._connection.publish(self._status(state), wait_s=wait_s)
+
+    def _gather(self) -> list[Arrival]:
+        """The arrivals of a quarter of a second, or a full batch; other events are dealt with on the way."""
+        batch: list[Arrival] = []
+        ends_s = time.monotonic() + BATCH_S
+        while len(batch) < BATCH and (left_s := ends_s - time.monotonic()) > 0:
+            try:
+                event = self._events.get(timeout=left_s)
+            except queue.Empty:
+                break
+            match event:
+                case Received(topic, payload) if topic == self._status("online").topic:
+                    if payload != self._status(self._state).payload:  # the last will of an earlier connection, say
+                        self._say(self._state)
+                case Received(topic, payload):
+                    device = self._topics.device_of(topic)
+                    now_ms = time.time_ns() // 1_000_000
+                    batch.append(decode_arrival(topic=topic, payload=payload, received_ms=now_ms, device=device))
+                case Connected():
+                    log.info("connected to %s:%d", *self._settings.mqtt.address)
+                    self._say(self._state)
+                case Refused(why):
+                    raise ConnectionRefused(why)
+                case Away(why):
+                    log.warning("%s", why)
+        if self._connection.overflow > self._overflow:
+            self._overflow = self._connection.overflow
+            log.warning("%d messages came too fast and were left to be sent again", self._overflow)
+        return batch
+
+    def _commit(self, batch: Sequence[Arrival], stopping: threading.Event) -> None:
+        """Commit and acknowledge; while the database fails, say busy and try again. Devices keep what is theirs."""
+        while True:
+            try:
+                answers = self._store.record(batch)
+                break
+            except DatabaseError as error:
+                log.error("%s; trying again", error)
+                if self._state != "busy":
+                    self._say("busy")
+                if stopping.wait(RETRY_S):
+                    return
+        if self._state != "online":
+            self._say("online")
+        self._acknowledge(batch, answers)
+
+    def _acknowledge(self, batch: Sequence[Arrival], answers: dict[UUID, str | None]) -> None:
+        stored: dict[tuple[str, UUID], set[int]] = defaultdict(set)
+        rejected: dict[tuple[str, UUID], dict[int, str]] = defaultdict(dict)
+        for arrival in batch:
+            if arrival.envelope is None:
+                log.warning("rejected a message on %s: %s", arrival.topic, arrival.reason)
+                continue
+            reason = answers[arrival.envelope.id]
+            sender = arrival.device, arrival.envelope.outbox
+            if reason is None:
+                stored[sender].add(arrival.envelope.seq)
+            else:
+                log.warning("rejected observation %s of %s: %s", arrival.envelope.id, arrival.device, reason)
+                rejected[sender][arrival.envelope.seq] = reason
+        for device, outbox in stored.keys() | rejected.keys():
+            answer = Acknowledgement(
+                outbox=outbox,
+                stored=ranges(stored[device, outbox]),
+                rejected=sorted(rejected[device, outbox].items()),
+            )
+            self._connection.publish(Message(self._topics.acknowledgement(device), acknowledgement.encode(answer)))

@@ -1,0 +1,1 @@
+"""Brings mien onto machines."""

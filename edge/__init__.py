@@ -1,0 +1,1 @@
+"""The agent: motion, camera, faces, tracks, outbox, uplink."""

@@ -1,0 +1,66 @@
+"""The agent's verbs. The only place where its parts are put together."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+agent = typer.Typer(help="Observe faces when something moves, send what they show.", no_args_is_help=True)
+app.add_typer(agent, name="agent")
+
+DRAIN_S = 10.0
+"""How long to wait for acknowledgements when the frames have ended."""
+STOP_S = 2.0
+"""The same when told to stop."""
+
+
+@agent.callback()
+def _agent() -> None:
+    """Observe faces when something moves, send what they show."""
+
+
+@agent.command()
+def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML file.")]) -> None:
+    """Observe until stopped (SIGTERM, Ctrl-C), or until a file in the camera's place ends."""
+    import functools
+    import logging
+    import signal
+    import threading
+
+    from mien.classifier import DEFAULT_MODEL, Classifier
+    from mien.configuration import load
+
+    from .agent import Agent
+    from .camera import check_camera, open_camera
+    from .clock import Clock
+    from .faces import HaarDetector
+    from .motion import open_motion
+    from .outbox import Outbox
+    from .settings import AgentSettings
+    from .uplink import Uplink
+
+    log = logging.getLogger("mien.edge")
+    settings = load(config, AgentSettings)
+    check_camera(settings.camera)
+    classifier = Classifier(Path(settings.model) if settings.model else DEFAULT_MODEL)
+    log.info("model %s on %s", classifier.model_id, classifier.runtime)
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    with (
+        Outbox(Path(settings.outbox)) as outbox,
+        Uplink(settings.mqtt, device=settings.device, model_id=classifier.model_id, outbox=outbox) as uplink,
+        open_motion(settings.motion) as motion,
+    ):
+        Agent(
+            settings,
+            motion=motion,
+            open_camera=functools.partial(open_camera, settings.camera),
+            detector=HaarDetector(settings.faces),
+            classifier=classifier,
+            outbox=outbox,
+            clock=Clock(settings.clock),
+        ).run(stopping)
+        if not uplink.drain(STOP_S if stopping.is_set() else DRAIN_S):
+            log.warning("%d observations wait in %s for the next start", outbox.depth(), settings.outbox)

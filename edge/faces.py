@@ -1,0 +1,92 @@
+"""Finds faces in a frame and crops them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .settings import Faces
+
+SCALE_STEP = 1.1
+"""Between the sizes at which the detector looks; 1.05 finds little more in twice the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A square around a face, in pixels of the frame."""
+
+    left: int
+    top: int
+    side: int
+
+    def overlap(self, other: "Box") -> float:
+        """Intersection over union: 1 for the same box, 0 for boxes apart."""
+        width = min(self.left + self.side, other.left + other.side) - max(self.left, other.left)
+        height = min(self.top + self.side, other.top + other.side) - max(self.top, other.top)
+        shared = max(0, width) * max(0, height)
+        return shared / (self.side**2 + other.side**2 - shared)
+
+    def crop(self, gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The part of a (height, width) frame inside the box."""
+        return gray[self.top : self.top + self.side, self.left : self.left + self.side]
+
+    def fractions(self, gray: NDArray[np.uint8]) -> tuple[float, float, float, float]:
+        """Left, top, width and height as fractions of the frame."""
+        height, width = gray.shape
+        return (
+            round(self.left / width, 4),
+            round(self.top / height, 4),
+            round(self.side / width, 4),
+            round(self.side / height, 4),
+        )
+
+
+class FaceDetector(Protocol):
+    """Finds faces."""
+
+    def find(self, gray: NDArray[np.uint8]) -> list[Box]:
+        """Square boxes inside a grey (height, width) frame, largest first; none if there is no face."""
+        ...
+
+
+class HaarDetector:
+    """OpenCV's frontal Haar cascade alt2 (Viola and Jones, 2001; tree-based training by Lienhart, 2003).
+
+    Of OpenCV's frontal cascades it lost the fewest frames of a moving face at the same number of false ones.
+    """
+
+    def __init__(self, settings: Faces) -> None:
+        self._settings = settings
+        cascade = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_alt2.xml"
+        self._cascade = cv2.CascadeClassifier(str(cascade))
+
+    def find(self, gray: NDArray[np.uint8]) -> list[Box]:
+        height, width = gray.shape
+        shrink = max(1.0, width / self._settings.working_width)
+        small = gray
+        if shrink > 1.0:
+            size = round(width / shrink), round(height / shrink)
+            small = cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        hits = self._cascade.detectMultiScale(
+            cv2.equalizeHist(small),
+            scaleFactor=SCALE_STEP,
+            minNeighbors=self._settings.neighbours,
+            minSize=(self._settings.smallest, self._settings.smallest),
+        )
+        boxes = [self._box(gray, [side * shrink for side in hit]) for hit in hits]
+        return sorted(boxes, key=lambda box: box.side, reverse=True)
+
+    def _box(self, gray: NDArray[np.uint8], hit: list[float]) -> Box:
+        """A hit widened by the margin, moved into the frame and, where it is larger, cut down to it."""
+        left, top, hit_width, _ = hit
+        height, width = gray.shape
+        grown = hit_width * self._settings.margin
+        side = min(round(hit_width + 2 * grown), height, width)
+        return Box(
+            left=min(max(0, round(left - grown)), width - side),
+            top=min(max(0, round(top - grown)), height - side),
+            side=side,
+        )

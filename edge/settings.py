@@ -1,0 +1,115 @@
+"""The agent's settings: one TOML file, one table for each part."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from mien.mqtt import Mqtt
+from mien.names import DeviceName
+
+Seconds = Annotated[float, Meta(ge=0.0, le=1e9)]
+Positive = Annotated[float, Meta(gt=0.0, le=1e9)]
+
+
+class Motion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What wakes the camera."""
+
+    pin: Annotated[int, Meta(ge=0, le=27)] = 4
+    """BCM number of the pin that the PIR's OUT wire is on."""
+    settle_s: Seconds = 60.0
+    """Time after power-up in which the sensor is not trusted; counted from the system's start, not the agent's."""
+    hold_s: Seconds = 10.0
+    """Keep capturing this long after the last movement."""
+    longest_capture_s: Positive = 300.0
+    """End a capture after this long even if movement goes on; the next one follows at once."""
+    script: list[tuple[Seconds, Seconds]] = []
+    """For trying mien without a sensor: from and to, in seconds since the agent's start, of each movement. A pretended
+    pin then stands in for the real one."""
+    repeat_s: Seconds = 0.0
+    """Begin the script again after this long; 0 plays it once."""
+
+    def __post_init__(self) -> None:
+        moments = [moment for movement in self.script for moment in movement]
+        if moments != sorted(moments):
+            raise ValueError("script does not go forward in time")
+        if self.repeat_s and moments and moments[-1] > self.repeat_s:
+            raise ValueError(f"repeat_s {self.repeat_s} ends before the script does")
+
+
+class Camera(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where frames come from."""
+
+    kind: Literal["rpicam", "usb", "file", "portrait"] = "rpicam"
+    """rpicam: a Raspberry Pi camera. usb: a webcam. file: a video, a picture or a folder of pictures. portrait: a
+    picture that drifts through the frame, for trying mien without a camera."""
+    width: Annotated[int, Meta(ge=64, le=4096)] = 640
+    """Frame width in pixels; for rpicam a multiple of 64."""
+    height: Annotated[int, Meta(ge=64, le=4096)] = 480
+    """Frame height in pixels."""
+    frames_per_second: Annotated[float, Meta(gt=0.0, le=120.0)] = 10.0
+    """Frames taken per second."""
+    index: Annotated[int, Meta(ge=0)] = 0
+    """Number of a USB camera."""
+    path: str | None = None
+    """What file and portrait show."""
+    picture_s: Positive = 3.0
+    """How long file shows each picture."""
+    loop: bool = False
+    """Whether file begins again at its end. If not, the agent ends there."""
+    settle_frames: Annotated[int, Meta(ge=0)] = 15
+    """Frames left out after a camera starts, until its exposure is right; not for file and portrait."""
+    start_timeout_s: Positive = 10.0
+    """A camera that gives no frame for so long counts as broken."""
+
+    def __post_init__(self) -> None:
+        if self.kind in ("file", "portrait") and self.path is None:
+            raise ValueError(f"path is not set: name what {self.kind} shall show")
+        if self.kind == "rpicam" and self.width % 64:
+            raise ValueError(f"width {self.width} must be a multiple of 64 for rpicam")
+
+
+class Faces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How faces are found and cropped."""
+
+    working_width: Annotated[int, Meta(ge=64)] = 320
+    """Frames are scaled down to this width for the search; faces are cropped from the full frame."""
+    smallest: Annotated[int, Meta(ge=24)] = 40
+    """Side of the smallest face searched for, in pixels of the scaled frame."""
+    neighbours: Annotated[int, Meta(ge=1)] = 3
+    """Overlapping hits that make a face; more means fewer false faces and more missed ones."""
+    margin: Annotated[float, Meta(ge=-0.3, le=1.0)] = 0.02
+    """Added to the box on each side, as a fraction of it. The default gives crops like those of FER-2013, measured by
+    benchmarks/crop_margin.py."""
+
+
+class Reporting(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often a face in view becomes an observation."""
+
+    interval_s: Positive = 1.0
+    """One observation per face and interval, its frames' scores averaged."""
+    fewest_frames: Annotated[int, Meta(ge=1)] = 3
+    """A face in fewer frames of an interval is not reported: most false faces flicker."""
+
+
+class AgentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of `mien agent`."""
+
+    device: DeviceName
+    """Name of this device: lower-case letters, digits and hyphens."""
+    model: str | None = None
+    """Model file; the one that ships with mien unless set."""
+    outbox: str = "/var/lib/mien/outbox.db"
+    """File that keeps observations until a collector has stored them."""
+    clock: Literal["ntp", "trusted"] = "ntp"
+    """ntp: an observation says unsynced while systemd reports no time synchronisation. trusted: the clock is always
+    right (a clock chip, a demo)."""
+    mqtt: Mqtt = Mqtt()
+    """Connection to the MQTT broker."""
+    motion: Motion = Motion()
+    """The PIR sensor."""
+    camera: Camera = Camera()
+    """The camera."""
+    faces: Faces = Faces()
+    """The face detector."""
+    reporting: Reporting = Reporting()
+    """Observations."""

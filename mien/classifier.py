@@ -1,0 +1,91 @@
+"""A model file and its runtime behind one call: crop in, scores out."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.card import INPUT_SHAPE, check_card, read_card
+from mien.emotions import EMOTIONS
+from mien.errors import MissingExtra, ModelError
+from mien.preprocessing import PREPROCESSING, prepare
+
+DEFAULT_MODEL = Path(__file__).parent / "models" / "default.tflite"
+
+
+class Classifier:
+    """One model on one runtime; call it with a crop. Not for several threads at once.
+
+    It takes ai-edge-litert where that is installed and its predecessor tflite-runtime otherwise; `runtime` says which.
+    """
+
+    def __init__(self, path: Path = DEFAULT_MODEL, *, threads: int = 1) -> None:
+        """Load and check a model. ModelError if it is missing, broken or not for this release.
+
+        More threads than free cores make a single answer take hundreds of milliseconds: one is the default.
+        """
+        try:
+            model = path.read_bytes()
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read ({error.strerror}): check the path of the model") from error
+        self.card = read_card(model, str(path))
+        check_card(self.card, PREPROCESSING, str(path))
+        interpreter_type, self.runtime = _installed_runtime()
+        try:
+            self._interpreter = interpreter_type(model_content=model, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            cure = "export it again or install ai-edge-litert"
+            raise ModelError(f"{path} does not load in {self.runtime} ({error}): {cure}") from error
+        self._input = self._interpreter.get_input_details()[0]
+        self._output = self._interpreter.get_output_details()[0]
+        shapes = tuple(self._input["shape"]), tuple(self._output["shape"])
+        if shapes != (INPUT_SHAPE, (1, len(EMOTIONS))):
+            raise ModelError(f"{path} maps {shapes[0]} to {shapes[1]}, unlike its card: export it again")
+
+    @property
+    def model_id(self) -> str:
+        """First 12 hexadecimal digits of the SHA-256 of the weights."""
+        return self.card.weights_sha256[:12]
+
+    def __call__(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Scores for a grey (height, width) uint8 crop: (7,) float32 in the order of EMOTIONS, their sum about 1."""
+        return self.invoke(prepare(crop))
+
+    def invoke(self, prepared: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Scores for a (48, 48) uint8 picture that `mien.preprocessing.prepare` made."""
+        self._interpreter.set_tensor(self._input["index"], _quantised(prepared, self._input).reshape(INPUT_SHAPE))
+        self._interpreter.invoke()
+        return _dequantised(self._interpreter.get_tensor(self._output["index"])[0], self._output)
+
+
+def _quantised(values: NDArray[np.uint8], tensor: dict[str, Any]) -> NDArray[Any]:
+    if tensor["dtype"] is np.float32:
+        return values.astype(np.float32)
+    scale, zero_point = tensor["quantization"]
+    limits = np.iinfo(tensor["dtype"])
+    quantised: NDArray[Any] = np.clip(np.rint(values / scale) + zero_point, limits.min, limits.max)
+    return quantised.astype(tensor["dtype"])
+
+
+def _dequantised(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[np.float32]:
+    if tensor["dtype"] is np.float32:
+        return values.astype(np.float32)
+    scale, zero_point = tensor["quantization"]
+    scores: NDArray[np.float32] = (values.astype(np.float32) - zero_point) * np.float32(scale)
+    return scores
+
+
+def _installed_runtime() -> tuple[Any, str]:
+    """The interpreter class and the runtime's name and version."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ModuleNotFoundError:
+        try:
+            from tflite_runtime.interpreter import Interpreter
+        except ModuleNotFoundError as error:
+            raise MissingExtra("no TFLite runtime is installed: pip install 'mien[edge]'") from error
+        return Interpreter, f"tflite-runtime {version('tflite-runtime')}"
+    return Interpreter, f"ai-edge-litert {version('ai-edge-litert')}"

@@ -1,0 +1,9 @@
+"""The seven emotions, in FER-2013's order, which every score vector of mien follows."""
+
+from typing import Literal, get_args
+
+Emotion = Literal["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+"""The label an onlooker would give to an expression; not what the person feels."""
+
+EMOTIONS: tuple[Emotion, ...] = get_args(Emotion)
+"""All emotions; an emotion's place here is its FER-2013 class number and its place in every score vector."""

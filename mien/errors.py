@@ -1,0 +1,61 @@
+"""What the operator can mend: each error is one line with its cure and has an exit code by kind."""
+
+
+class MienError(Exception):
+    """An error for the user, printed as one line without a traceback. Everything else is a bug."""
+
+    exit_code = 1
+
+
+class UsageError(MienError):
+    """A command was given options that do not go together."""
+
+    exit_code = 2
+
+
+class ConfigurationError(MienError):
+    """A configuration file is missing, unreadable, or has an unknown key or a wrong type."""
+
+    exit_code = 3
+
+
+class ModelError(MienError):
+    """A model file is missing, broken, or disagrees with the contract of this release."""
+
+    exit_code = 4
+
+
+class DataError(MienError):
+    """Training data is missing, damaged or of the wrong form."""
+
+    exit_code = 5
+
+
+class ConnectionRefused(MienError):
+    """The MQTT broker answered and said no."""
+
+    exit_code = 6
+
+
+class CameraError(MienError):
+    """A camera or a file in its place gives no frame."""
+
+    exit_code = 7
+
+
+class DatabaseError(MienError):
+    """A database or an outbox cannot be opened, read or written."""
+
+    exit_code = 8
+
+
+class MissingExtra(MienError):
+    """A command needs packages that an extra of mien brings."""
+
+    exit_code = 9
+
+
+class TrainingError(MienError):
+    """A training run or an export cannot go on."""
+
+    exit_code = 10

@@ -1,0 +1,10 @@
+"""What devices and collectors may be called."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}$(?!\n)"
+
+DeviceName = Annotated[str, Meta(pattern=NAME_PATTERN)]
+"""A lower-case name that is safe as an MQTT topic level, a host name and a file name."""

@@ -1,0 +1,33 @@
+"""Where each message goes. The README's table of topics says who writes what."""
+
+from dataclasses import dataclass
+
+COLLECTORS = "_collector"
+"""Stands in a device's place; no device can have this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """All topics under one root."""
+
+    root: str = "mien"
+
+    def observation(self, device: str) -> str:
+        return f"{self.root}/{device}/observation"
+
+    def acknowledgement(self, device: str) -> str:
+        return f"{self.root}/{device}/ack"
+
+    def device_status(self, device: str) -> str:
+        return f"{self.root}/{device}/status"
+
+    def collector_status(self, collector: str) -> str:
+        return f"{self.root}/{COLLECTORS}/{collector}/status"
+
+    def device_of(self, topic: str) -> str:
+        """The device's level of a topic below this root."""
+        return topic.removeprefix(f"{self.root}/").split("/", 1)[0]
+
+    def collector_of(self, topic: str) -> str:
+        """The collector's level of a collector's topic."""
+        return topic.removeprefix(f"{self.root}/{COLLECTORS}/").split("/", 1)[0]

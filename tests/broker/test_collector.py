@@ -1,0 +1,197 @@
+"""The real `mien collect` against a real mosquitto."""
+
+import queue
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from collecting import collecting
+from mosquitto import Mosquitto
+from samples import make_observation
+from waiting import wait_for
+
+from mien import acknowledgement
+from mien.acknowledgement import Acknowledgement
+from mien.broker.settings import CollectorSettings
+from mien.mqtt import Connected, Connection, Event, Message, Mqtt, Received
+from mien.observation import encode
+from mien.status import CollectorStatus, decode_collector_status
+
+
+class Device:
+    """What a device sees: it publishes observations and reads acknowledgements and collectors' states."""
+
+    def __init__(self, mqtt: Mqtt) -> None:
+        self.outbox = uuid4()
+        self._events: queue.Queue[Event] = queue.Queue()
+        self.connection = Connection(
+            mqtt,
+            client_id="device",
+            will=Message("will", b""),
+            subscriptions=["mien/hallway/ack", "mien/_collector/+/status"],
+            events=self._events,
+        )
+
+    def online(self) -> None:
+        """Wait until a collector is online."""
+        while self.status().state != "online":
+            pass
+
+    def status(self) -> CollectorStatus:
+        while True:
+            event = self._events.get(timeout=15)
+            if isinstance(event, Received) and event.topic.endswith("/status"):
+                return decode_collector_status(event.payload)
+
+    def answer(self) -> Acknowledgement:
+        while True:
+            event = self._events.get(timeout=15)
+            if isinstance(event, Received) and event.topic.endswith("/ack"):
+                return acknowledgement.decode(event.payload)
+
+    def send(self, *payloads: bytes) -> None:
+        for payload in payloads:
+            assert self.connection.publish(Message("mien/hallway/observation", payload))
+
+
+@pytest.fixture
+def settings(tmp_path: Path, start_mosquitto: Callable[..., Mosquitto]) -> CollectorSettings:
+    return CollectorSettings(database=str(tmp_path / "mien.db"), mqtt=Mqtt(port=start_mosquitto().port))
+
+
+@pytest.fixture
+def device(settings: CollectorSettings) -> Iterator[Device]:
+    device = Device(settings.mqtt)
+    with device.connection:
+        assert isinstance(device._events.get(timeout=15), Connected)
+        yield device
+
+
+def count(settings: CollectorSettings, table: str) -> int:
+    with closing(sqlite3.connect(settings.database)) as database:
+        return int(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 (a constant)
+
+
+def test_it_acknowledges_what_it_has_committed(settings: CollectorSettings, device: Device) -> None:
+    with collecting(settings):
+        device.online()
+        device.send(*(encode(make_observation(device.outbox, seq)) for seq in (1, 2, 3, 7)))
+        settled: set[tuple[int, int]] = set()
+        while sum(last - first + 1 for first, last in settled) < 4:
+            answer = device.answer()
+            assert answer.outbox == device.outbox
+            settled |= set(answer.stored)
+            assert count(settings, "observation") >= sum(last - first + 1 for first, last in settled)
+
+
+def test_a_repetition_is_acknowledged_but_not_stored(settings: CollectorSettings, device: Device) -> None:
+    payload = encode(make_observation(device.outbox, 1))
+    with collecting(settings):
+        device.online()
+        for _ in range(2):
+            device.send(payload)
+            assert device.answer().stored == [(1, 1)]
+    assert count(settings, "observation") == 1
+
+
+def test_a_rejection_is_answered_with_its_reason(settings: CollectorSettings, device: Device) -> None:
+    payload = encode(make_observation(device.outbox, 4)).replace(b'"happy",', b'"smug",')
+    with collecting(settings):
+        device.online()
+        device.send(b"\x00 noise", payload)
+        assert device.answer().rejected == [(4, "Invalid enum value 'smug' - at `$.emotion`")]
+    assert count(settings, "rejected") == 2
+
+
+def test_devices_are_told_when_it_goes_and_comes(settings: CollectorSettings, device: Device) -> None:
+    with collecting(settings):
+        first = device.status()
+    assert first.state == "online"
+    assert device.status().state == "offline"
+    with collecting(settings):
+        second = device.status()
+        assert second.state == "online"
+        assert second.instance != first.instance
+
+
+def test_the_command_collects_until_sigterm(settings: CollectorSettings, device: Device, tmp_path: Path) -> None:
+    port = str(settings.mqtt.port)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mien", "collect", "--db", settings.database, "--port", port],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        device.online()
+        device.send(encode(make_observation(device.outbox, 1)))
+        assert device.answer().stored == [(1, 1)]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert device.status().state == "offline"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_killed_collector_is_offline_by_its_last_will(
+    settings: CollectorSettings, device: Device, tmp_path: Path
+) -> None:
+    port = str(settings.mqtt.port)
+    with subprocess.Popen(
+        [sys.executable, "-m", "mien", "collect", "--db", settings.database, "--port", port],
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        device.online()
+        process.kill()
+    assert device.status().state == "offline"
+
+
+def test_a_broker_that_refuses_ends_it_with_the_reason(
+    tmp_path: Path, start_mosquitto: Callable[..., Mosquitto]
+) -> None:
+    broker = start_mosquitto("allow_anonymous false")
+    done = subprocess.run(
+        [sys.executable, "-m", "mien", "collect", "--db", "mien.db", "--port", str(broker.port)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 6
+    assert done.stderr.splitlines()[-1] == (
+        f"mien: the broker at 127.0.0.1:{broker.port} refuses this client (Not authorized): "
+        "check mqtt.username, mqtt.password_file and the broker's permissions"
+    )
+
+
+def test_a_database_that_fails_for_a_while_makes_it_busy_and_loses_nothing(
+    settings: CollectorSettings, device: Device
+) -> None:
+    with collecting(settings):
+        device.online()
+        with closing(sqlite3.connect(settings.database, isolation_level=None)) as breaker:
+            breaker.execute("CREATE TRIGGER broken BEFORE INSERT ON observation BEGIN SELECT RAISE(ABORT, 'no'); END")
+            device.send(encode(make_observation(device.outbox, 1)))
+            assert device.status().state == "busy"
+            assert count(settings, "observation") == 0
+            breaker.execute("DROP TRIGGER broken")
+        assert device.status().state == "online"
+        assert device.answer().stored == [(1, 1)]
+    wait_for(lambda: count(settings, "observation") == 1)
+
+
+def test_a_false_state_under_its_name_is_corrected(settings: CollectorSettings, device: Device) -> None:
+    with collecting(settings):
+        device.online()
+        false = b'{"state":"offline","instance":"%s"}' % str(uuid4()).encode()
+        assert device.connection.publish(Message("mien/_collector/collector/status", false, retain=True), wait_s=5)
+        assert device.status().state == "offline"
+        device.online()

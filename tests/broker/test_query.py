@@ -1,0 +1,166 @@
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from samples import make_observation
+
+from mien.broker.arrival import decode_arrival
+from mien.broker.database import open_for_reading, open_for_writing
+from mien.broker.query import Question, count_observations, parse_groups, parse_moment, parse_since, parse_zone
+from mien.broker.store import Store
+from mien.command import main
+from mien.emotions import EMOTIONS, Emotion
+from mien.errors import UsageError
+from mien.observation import Observation, Scores, encode
+
+BEGIN = datetime(2025, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def seen(minutes: float, emotion: Emotion, device: str = "hallway", confidence: float = 0.7) -> Observation:
+    rest = round((1 - confidence) / 6, 4)
+    scores = Scores(**(dict.fromkeys(EMOTIONS, rest) | {emotion: confidence}))
+    at = BEGIN + timedelta(minutes=minutes)
+    return make_observation(at=at, emotion=emotion, scores=scores, confidence=confidence, device=device)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "mien.db"
+    engine = open_for_writing(path)
+    log = [
+        seen(0, "happy", confidence=0.9),
+        seen(20, "happy", confidence=0.7),
+        seen(59.99, "sad"),
+        seen(60, "sad"),
+        seen(61, "neutral", device="cellar"),
+        seen(12 * 60, "happy", device="cellar"),
+    ]
+    Store(engine).record(
+        [
+            decode_arrival(topic="t", payload=encode(one), received_ms=1_800_000_000_000, device=one.device)
+            for one in log
+        ]
+    )
+    engine.dispose()
+    return path
+
+
+def query(path: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, object]]:
+    assert main(["query", "--db", str(path), "--timezone", "UTC", "--json", *arguments]) == 0
+    rows: list[dict[str, object]] = json.loads(capsys.readouterr().out)
+    return rows
+
+
+def test_it_lists_the_newest_in_the_order_of_time(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = query(path, capsys, "--limit", "2")
+    assert [(row["at"], row["device"], row["emotion"]) for row in rows] == [
+        ("2025-11-22T13:01:00.000+00:00", "cellar", "neutral"),
+        ("2025-11-23T00:00:00.000+00:00", "cellar", "happy"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count"),
+    [
+        ([], 6),
+        (["--device", "cellar"], 2),
+        (["--device", "cellar", "--device", "hallway"], 6),
+        (["--device", "attic"], 0),
+        (["--emotion", "happy"], 3),
+        (["--emotion", "happy", "--emotion", "sad"], 5),
+        (["--from", "2025-11-22T13:00"], 3),
+        (["--to", "2025-11-22T13:00"], 3),
+        (["--from", "2025-11-22T13:00", "--to", "2025-11-23"], 2),
+        (["--from", "2025-11-22T14:00+01:00", "--emotion", "sad"], 1),
+        (["--since", "1s"], 0),
+        (["--since", "5000w"], 6),
+    ],
+)
+def test_filters_narrow_the_log(
+    path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], count: int
+) -> None:
+    assert len(query(path, capsys, *arguments)) == count
+
+
+def test_it_counts_by_hour_and_emotion(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert query(path, capsys, "--by", "hour,emotion", "--device", "hallway") == [
+        {"hour": "2025-11-22 12:00+0000", "emotion": "happy", "observations": 2, "mean_confidence": 0.8},
+        {"hour": "2025-11-22 12:00+0000", "emotion": "sad", "observations": 1, "mean_confidence": 0.7},
+        {"hour": "2025-11-22 13:00+0000", "emotion": "sad", "observations": 1, "mean_confidence": 0.7},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("zone", "days"),
+    [("UTC", {"2025-11-22": 5, "2025-11-23": 1}), ("Asia/Kolkata", {"2025-11-22": 5, "2025-11-23": 1}),
+     ("Pacific/Auckland", {"2025-11-23": 6}), ("America/Los_Angeles", {"2025-11-22": 6})],
+)  # fmt: skip
+def test_days_are_those_of_the_time_zone(path: Path, zone: str, days: dict[str, int]) -> None:
+    rows = count_observations(open_for_reading(path), Question(), by=["day"], zone=ZoneInfo(zone))
+    assert {row["day"]: row["observations"] for row in rows} == days
+
+
+def test_the_table_says_what_an_observation_is(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "--db", str(path), "--by", "emotion"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.index("happy") < shown.index("sad") < shown.index("neutral")
+    assert "not one person" in shown
+
+
+def test_an_empty_answer_is_a_sentence_an_empty_list_or_nothing(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nothing = ["query", "--db", str(path), "--device", "attic"]
+    assert main(nothing) == 0
+    assert capsys.readouterr().out == "no observations match\n"
+    assert main([*nothing, "--csv"]) == 0
+    assert capsys.readouterr().out == ""
+    assert main([*nothing, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_csv_has_the_same_rows(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "--db", str(path), "--by", "device,emotion", "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["device"], row["emotion"], row["observations"]) for row in rows] == [
+        ("cellar", "happy", "1"),
+        ("cellar", "neutral", "1"),
+        ("hallway", "happy", "2"),
+        ("hallway", "sad", "2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--since", "soon"], "cannot read 'soon' as a duration: write 90s"),
+        (["--from", "yesterday"], "cannot read 'yesterday' as a time"),
+        (["--by", "mood"], "cannot group by 'mood': choose from day, hour, device, emotion"),
+        (["--emotion", "contempt"], "there is no emotion 'contempt': choose from angry"),
+        (["--timezone", "Mars/Base"], "there is no time zone 'Mars/Base'"),
+        (["--timezone", "Europe"], "there is no time zone 'Europe'"),
+        (["--from", "0001-01-01", "--timezone", "Asia/Tokyo"], "cannot read '0001-01-01' as a time"),
+        (["--since", ""], "cannot read '' as a duration"),
+        (["--by", ""], "cannot group by ''"),
+        (["--since", "1h", "--from", "2025-11-22"], "give one of them"),
+        (["--csv", "--json"], "give one of them"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_answered_with_the_cure(
+    path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(["query", "--db", str(path), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_durations_and_moments() -> None:
+    assert parse_since("90s", BEGIN) == BEGIN - timedelta(seconds=90)
+    assert parse_since("1.5h", BEGIN) == BEGIN - timedelta(minutes=90)
+    assert parse_since("2w", BEGIN) == BEGIN - timedelta(days=14)
+    assert parse_moment("2025-11-22T13:00", ZoneInfo("Europe/Berlin")) == BEGIN
+    assert parse_zone(None) is None
+    assert parse_groups("hour, emotion") == ["hour", "emotion"]
+    with pytest.raises(UsageError):
+        parse_since("", BEGIN)

@@ -1,0 +1,22 @@
+"""Fixtures of more than one room."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from mosquitto import Mosquitto
+
+
+@pytest.fixture
+def start_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
+    """Start mosquitto on a port of its own, with lines of configuration if need be; it ends with the test."""
+    started: list[Mosquitto] = []
+
+    def start(*lines: str) -> Mosquitto:
+        broker = Mosquitto(tmp_path, lines) if lines else Mosquitto(tmp_path)
+        started.append(broker)
+        return broker.start()
+
+    yield start
+    for broker in started:
+        broker.kill()

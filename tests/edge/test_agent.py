@@ -1,0 +1,101 @@
+"""The agent on its shipped fakes: a scripted pin and a drifting portrait, with the real detector and model."""
+
+import functools
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from waiting import wait_for
+
+import mien.broker
+from mien.classifier import Classifier
+from mien.edge.agent import Agent
+from mien.edge.camera import open_camera
+from mien.edge.clock import Clock
+from mien.edge.faces import HaarDetector
+from mien.edge.motion import open_motion
+from mien.edge.outbox import Outbox
+from mien.edge.settings import AgentSettings, Camera, Motion, Reporting
+from mien.errors import CameraError
+from mien.observation import Observation, decode_observation
+
+PORTRAIT = Path(next(iter(mien.broker.__path__))) / "portrait.jpg"
+
+SETTINGS = AgentSettings(
+    device="hallway",
+    motion=Motion(script=[(0.0, 1.5)], repeat_s=3.0, hold_s=0.2),
+    camera=Camera(kind="portrait", path=str(PORTRAIT), frames_per_second=20),
+    reporting=Reporting(interval_s=0.5),
+)
+
+
+def run_until(settings: AgentSettings, folder: Path, enough: Callable[[list[Observation]], bool]) -> list[Observation]:
+    """Run an agent until its outbox holds enough, or until it ends by itself."""
+    stopping = threading.Event()
+    failure: list[BaseException] = []
+    with Outbox(folder / "outbox.db") as outbox, open_motion(settings.motion) as motion:
+        agent = Agent(
+            settings,
+            motion=motion,
+            open_camera=functools.partial(open_camera, settings.camera),
+            detector=HaarDetector(settings.faces),
+            classifier=Classifier(),
+            outbox=outbox,
+            clock=Clock("trusted"),
+        )
+
+        def run() -> None:
+            try:
+                agent.run(stopping)
+            except CameraError as error:
+                failure.append(error)
+
+        def seen() -> list[Observation]:
+            return [decode_observation(payload) for _, payload in outbox.unanswered(1000)]
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            wait_for(lambda: not thread.is_alive() or enough(seen()), 60)
+        finally:
+            stopping.set()
+            thread.join()
+        if failure:
+            raise failure[0]
+        return seen()
+
+
+def test_motion_becomes_observations_and_stillness_none(tmp_path: Path) -> None:
+    observations = run_until(SETTINGS, tmp_path, lambda seen: len({one.capture for one in seen}) >= 2)
+    assert {one.device for one in observations} == {"hallway"}
+    assert [one.seq for one in observations] == list(range(1, len(observations) + 1))
+    first = [one for one in observations if one.capture == observations[0].capture]
+    # 1.5 s of movement and 0.2 s of hold at one observation each half second, not the 3 s to the next movement
+    assert 2 <= len(first) <= 5
+    assert {one.track for one in first} == {1}
+    assert {one.clock for one in first} == {"synced"}
+    assert all(one.frames >= 3 for one in first)
+
+
+def test_a_file_in_the_camera_s_place_ends_the_run(tmp_path: Path) -> None:
+    camera = Camera(kind="file", path=str(PORTRAIT), picture_s=1.6, frames_per_second=20)
+    settings = msgspec.structs.replace(SETTINGS, camera=camera, motion=Motion(script=[(0.0, 1e9)]))
+    observations = run_until(settings, tmp_path, lambda seen: False)
+    assert 2 <= len(observations) <= 4
+
+
+def test_a_camera_without_frames_is_an_error(tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(SETTINGS, camera=Camera(kind="file", path="/nowhere.mp4"))
+    with pytest.raises(CameraError, match="is not a video or picture"):
+        run_until(settings, tmp_path, lambda seen: False)
+
+
+def test_an_unsynchronised_clock_is_admitted(tmp_path: Path) -> None:
+    synchronised = tmp_path / "synchronized"
+    clock = Clock("ntp", synchronised)
+    assert clock.state == "unsynced"
+    synchronised.touch()
+    assert clock.state == "synced"
+    assert clock.now().microsecond % 1000 == 0

@@ -1,0 +1,52 @@
+"""Observations and training data without faces, as the tests need them."""
+
+import csv
+import io
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import numpy as np
+from uuid6 import uuid7
+
+from mien.observation import Observation, Scores
+
+OUTBOX = uuid4()
+
+
+def make_observation(outbox: UUID = OUTBOX, seq: int = 1, **changes: object) -> Observation:
+    """A valid observation, changed where the test says."""
+    fields: dict[str, object] = {
+        "id": uuid7(),
+        "device": "hallway",
+        "outbox": outbox,
+        "seq": seq,
+        "capture": uuid7(),
+        "track": 1,
+        "at": datetime(2026, 11, 22, 14, 30, 0, 123000, tzinfo=UTC),
+        "clock": "synced",
+        "emotion": "happy",
+        "confidence": 0.7,
+        "scores": Scores(angry=0.05, disgust=0.05, fear=0.05, happy=0.7, sad=0.05, surprise=0.05, neutral=0.05),
+        "frames": 9,
+        "box": (0.25, 0.25, 0.5, 0.5),
+        "model": "0123456789ab",
+        "latency_ms": 40,
+        "agent": "0.1.0",
+    }
+    return Observation(**(fields | changes))  # type: ignore[arg-type]
+
+
+def fer2013_csv(training: int = 140, public_test: int = 35, header: str = "emotion,pixels,Usage") -> str:
+    """FER-2013's form with patterns in place of faces: each class has stripes of its own direction and width."""
+    random = np.random.default_rng(7)
+    rows, columns = np.mgrid[0:48, 0:48]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    text.write(header + "\n")
+    for number in range(training + public_test):
+        label = number % 7
+        phase = rows * np.cos(label) + columns * np.sin(label)
+        stripes = 128 + 80 * np.sin(phase * (0.3 + 0.15 * label)) + random.normal(0, 12, (48, 48))
+        pixels = " ".join(map(str, np.clip(stripes, 0, 255).astype(int).ravel()))
+        writer.writerow([label, pixels, "Training" if number < training else "PublicTest"])
+    return text.getvalue()

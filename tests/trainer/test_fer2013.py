@@ -1,0 +1,102 @@
+import gzip
+import lzma
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from samples import fer2013_csv
+
+from mien.emotions import EMOTIONS
+from mien.errors import DataError
+from mien.trainer.dataset import Dataset
+from mien.trainer.fer2013 import read_fer2013
+
+
+def test_the_csv_is_read_with_its_splits(data: Dataset) -> None:
+    assert len(data) == 175
+    assert data.pictures.shape == (175, 48, 48)
+    assert len(data.split("Training")) == 140
+    assert data.split("PublicTest").labels.tolist() == [number % 7 for number in range(35)]
+
+
+@pytest.mark.parametrize("form", ["gz", "xz", "zip"])
+def test_compressed_forms_hold_the_same(csv_file: Path, data: Dataset, tmp_path: Path, form: str) -> None:
+    packed = tmp_path / f"fer2013.csv.{form}"
+    if form == "zip":
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(csv_file, "fer2013/fer2013.csv")
+    else:
+        packed.write_bytes({"gz": gzip, "xz": lzma}[form].compress(csv_file.read_bytes()))
+    assert np.array_equal(read_fer2013(packed).pictures, data.pictures)
+
+
+def test_the_header_of_icml_face_data_is_read_too(tmp_path: Path, data: Dataset) -> None:
+    file = tmp_path / "icml_face_data.csv"
+    file.write_text(fer2013_csv(header="emotion, pixels, Usage"))
+    assert np.array_equal(read_fer2013(file).labels, data.labels)
+
+
+def test_columns_may_stand_in_another_order(tmp_path: Path) -> None:
+    file = tmp_path / "fer.csv"
+    file.write_text(f"emotion, Usage, pixels\n3,Training,{' '.join(['7'] * 2304)}\n")
+    one = read_fer2013(file)
+    assert (one.labels.tolist(), one.usages.tolist(), int(one.pictures.max())) == ([3], ["Training"], 7)
+
+
+def test_the_folder_form_is_read(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        for label, emotion in enumerate(EMOTIONS):
+            folder = tmp_path / split / emotion
+            folder.mkdir(parents=True)
+            cv2.imwrite(str(folder / "1.png"), np.full((48, 48), label, np.uint8))
+    folders = read_fer2013(tmp_path)
+    assert folders.split("Test").labels.tolist() == list(range(7))
+    assert folders.pictures[:, 0, 0].tolist() == [*range(7), *range(7)]
+    assert folders.test_usage() == "Test"
+
+
+ROW = "3," + " ".join(["1"] * 2304) + ",Training\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("emotion,Usage\n", "lacks the column pixels"),
+        ("", "lacks the column emotion, pixels, Usage"),
+        ("emotion,pixels,Usage\n", "has a header and no rows"),
+        ("emotion,pixels,Usage\n" + ROW + ROW.replace(" 1,", ","), "line 3 has 2303 pixels, not 2304"),
+        ("emotion,pixels,Usage\n" + ROW + ROW.replace(" 1,", " 256,"), "line 3 has a pixel that is not a number from"),
+        ("emotion,pixels,Usage\n" + ROW.replace(" 1,", " x,"), "line 2 has a pixel that is not a number from 0 to 255"),
+        ("emotion,pixels,Usage\n" + ROW + "7" + ROW[1:], "line 3 has the emotion '7', not 0 to 6"),
+        ("emotion,pixels,Usage\n" + ROW + "3,1 2 3\n", "line 3 has 2 columns, not 3"),
+    ],
+)
+def test_a_damaged_csv_names_the_line(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "fer.csv"
+    file.write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_fer2013(file)
+
+
+def test_a_truncated_archive_is_named(tmp_path: Path) -> None:
+    packed = tmp_path / "fer2013.csv.xz"
+    packed.write_bytes(lzma.compress(fer2013_csv().encode())[:5000])
+    with pytest.raises(DataError, match=r"fer2013.csv.xz cannot be read"):
+        read_fer2013(packed)
+
+
+def test_a_missing_split_names_those_there_are(data: Dataset) -> None:
+    with pytest.raises(DataError, match="has no PrivateTest pictures, it has PublicTest, Training"):
+        data.split("PrivateTest")
+
+
+def test_missing_data_is_named() -> None:
+    with pytest.raises(DataError, match=r"/nowhere.csv does not exist"):
+        read_fer2013(Path("/nowhere.csv"))
+
+
+def test_a_folder_without_a_class_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no pictures in train/angry"):
+        read_fer2013(tmp_path)

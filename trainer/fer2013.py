@@ -1,0 +1,113 @@
+"""Reads FER-2013 as it is handed around: one CSV, plain or compressed, or folders of pictures."""
+
+import csv
+import gzip
+import io
+import lzma
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import cv2
+import numpy as np
+
+from mien.emotions import EMOTIONS
+from mien.errors import DataError
+from mien.preprocessing import SIDE_PIXELS
+
+from .dataset import Dataset
+
+COLUMNS = ("emotion", "pixels", "Usage")
+PIXELS = SIDE_PIXELS * SIDE_PIXELS
+PICTURES = {".jpg", ".jpeg", ".png", ".bmp"}
+FOLDER_USAGES = {"train": "Training", "test": "Test"}
+"""The folder form joins PublicTest and PrivateTest in test/, so it gets a name of its own."""
+
+
+def read_fer2013(path: Path) -> Dataset:
+    """Read FER-2013 from a CSV (plain, .gz, .xz, .zip) or from a folder with train/ and test/.
+
+    DataError says what is wrong and, in a CSV, on which line.
+    """
+    if path.is_dir():
+        return _read_folders(path)
+    if not path.is_file():
+        raise DataError(f"{path} does not exist: give --data the path of fer2013.csv or of its picture folder")
+    try:
+        with _open_text(path) as lines:
+            return _read_csv(path, lines)
+    except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read ({error}): download it again") from error
+
+
+@contextmanager
+def _open_text(path: Path) -> Iterator[TextIO]:
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            members = [name for name in archive.namelist() if name.endswith(".csv")]
+            if len(members) != 1:
+                raise DataError(f"{path} holds {len(members)} CSV files: unpack it and name the one to read")
+            with archive.open(members[0]) as raw:
+                yield io.TextIOWrapper(raw, encoding="ascii", newline="")
+        return
+    openers: dict[str, Callable[..., TextIO]] = {".gz": gzip.open, ".xz": lzma.open}
+    with openers.get(path.suffix, open)(path, "rt", encoding="ascii", newline="") as text:
+        yield text
+
+
+def _read_csv(path: Path, lines: TextIO) -> Dataset:
+    rows = csv.reader(lines)
+    header = [name.strip() for name in next(rows, [])]
+    missing = [name for name in COLUMNS if name not in header]
+    if missing:
+        raise DataError(f"{path} lacks the column {', '.join(missing)}: FER-2013's CSV has {', '.join(COLUMNS)}")
+    emotion_at, pixels_at, usage_at = (header.index(name) for name in COLUMNS)
+    pictures, labels, usages = bytearray(), bytearray(), []
+    for row in rows:
+        if not row:
+            continue
+        line = rows.line_num
+        if len(row) != len(header):
+            raise DataError(f"{path} line {line} has {len(row)} columns, not {len(header)}: the file is damaged")
+        if row[emotion_at] not in "0123456" or len(row[emotion_at]) != 1:
+            raise DataError(f"{path} line {line} has the emotion {row[emotion_at]!r}, not 0 to {len(EMOTIONS) - 1}")
+        try:
+            pixels = bytes(map(int, row[pixels_at].split()))
+        except ValueError as error:
+            raise DataError(f"{path} line {line} has a pixel that is not a number from 0 to 255") from error
+        if len(pixels) != PIXELS:
+            raise DataError(f"{path} line {line} has {len(pixels)} pixels, not {PIXELS}: the file is damaged")
+        pictures += pixels
+        labels.append(int(row[emotion_at]))
+        usages.append(row[usage_at].strip())
+    if not usages:
+        raise DataError(f"{path} has a header and no rows: download it again")
+    return Dataset(
+        name=path.name,
+        pictures=np.frombuffer(pictures, np.uint8).reshape(-1, SIDE_PIXELS, SIDE_PIXELS),
+        labels=np.frombuffer(labels, np.uint8),
+        usages=np.array(usages),
+    )
+
+
+def _read_folders(path: Path) -> Dataset:
+    pictures, labels, usages = [], [], []
+    for folder, usage in FOLDER_USAGES.items():
+        for label, emotion in enumerate(EMOTIONS):
+            files = [file for file in sorted((path / folder / emotion).glob("*")) if file.suffix.lower() in PICTURES]
+            if not files:
+                raise DataError(f"{path} has no pictures in {folder}/{emotion}: expected train/ and test/ by emotion")
+            for file in files:
+                picture = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+                if picture is None:
+                    raise DataError(f"{file} is not a readable picture: remove it or download it again")
+                if picture.shape != (SIDE_PIXELS, SIDE_PIXELS):
+                    picture = cv2.resize(picture, (SIDE_PIXELS, SIDE_PIXELS), interpolation=cv2.INTER_AREA)
+                pictures.append(picture.astype(np.uint8, copy=False))
+                labels.append(label)
+                usages.append(usage)
+    return Dataset(
+        name=path.name, pictures=np.stack(pictures), labels=np.array(labels, np.uint8), usages=np.array(usages)
+    )

@@ -1,0 +1,47 @@
+"""Reads FER+: ten people's votes on each FER-2013 picture (Barsoum et al., ICMI 2016), as label distributions."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.emotions import EMOTIONS
+from mien.errors import DataError
+
+VOTES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+"""FER+'s columns in the order of EMOTIONS; contempt, unknown and NF (no face) have no counterpart here."""
+
+
+def read_ferplus(path: Path, count: int) -> NDArray[np.float32]:
+    """The votes for FER-2013's first `count` rows as (count, 7) shares; a row without a vote for the seven is zero.
+
+    Row i of fer2013new.csv belongs to row i of fer2013.csv. DataError if columns or rows are missing.
+    """
+    try:
+        with path.open(encoding="ascii", newline="") as text:
+            rows = csv.DictReader(text)
+            missing = [name for name in VOTES if name not in (rows.fieldnames or [])]
+            if missing:
+                raise DataError(f"{path} lacks the column {', '.join(missing)}: FER+ is in fer2013new.csv")
+            votes = [[float(row[name]) for name in VOTES] for row in rows]
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}): give --ferplus the path of fer2013new.csv"
+        ) from error
+    except (ValueError, TypeError, csv.Error) as error:
+        raise DataError(f"{path} is damaged after {rows.line_num} lines: download it again") from error
+    if len(votes) < count:
+        raise DataError(f"{path} has {len(votes)} rows for {count} pictures: it must belong to the same fer2013.csv")
+    shares = np.array(votes[:count], np.float32)
+    totals = shares.sum(axis=1, keepdims=True)
+    fractions: NDArray[np.float32] = np.zeros((count, len(EMOTIONS)), np.float32)
+    np.divide(shares, totals, out=fractions, where=totals > 0)
+    return fractions
+
+
+def mix(labels: NDArray[np.uint8], shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(count, 7) targets: half FER-2013's label, half the shares of the votes; the label alone where nobody voted."""
+    certain = np.eye(len(EMOTIONS), dtype=np.float32)[labels]
+    voted = shares.sum(axis=1, keepdims=True) > 0
+    return np.where(voted, (certain + shares) / 2, certain).astype(np.float32)
