@@ -113,3 +113,8 @@ class AgentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The face detector."""
     reporting: Reporting = Reporting()
     """Observations."""
+
+    def __post_init__(self) -> None:
+        frames = self.camera.frames_per_second * self.reporting.interval_s
+        if frames < self.reporting.fewest_frames:
+            raise ValueError(f"reporting.fewest_frames is more than the {frames:g} frames of an interval")

@@ -42,6 +42,7 @@ def test_what_show_prints_loads_as_the_same_settings(tmp_path: Path) -> None:
         ("device = 'a'\n[motion]\npin = 99\n", "motion.pin: Expected `int` <= 27"),
         ("device = 'a'\n[camera]\nkind = 'file'\n", "camera: path is not set: name what file shall show"),
         ("device = 'a'\n[camera]\nwidth = 650\n", "camera: width 650 must be a multiple of 64 for rpicam"),
+        ("device = 'a'\n[camera]\nframes_per_second = 2.0\n", "reporting.fewest_frames is more than the 2 frames"),
         ("", "missing required field `device`"),
         ("device = \n", "is not valid TOML"),
     ],
