@@ -65,11 +65,11 @@ class TimedClassifier(Classifier):
         self._prepare_watch = prepare_watch
         self._invoke_watch = invoke_watch
 
-    def __call__(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def __call__(self, crop: NDArray[np.uint8], *, mirrored: bool = False) -> NDArray[np.float32]:
         with self._prepare_watch:
             prepared = prepare(crop)
         with self._invoke_watch:
-            return self.invoke(prepared)
+            return self.invoke(prepared[:, ::-1] if mirrored else prepared)
 
 
 def split_of_a_frame(camera: Camera, frame_count: int) -> dict[str, float | str]:

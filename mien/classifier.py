@@ -50,9 +50,13 @@ class Classifier:
         """First 12 hexadecimal digits of the SHA-256 of the weights."""
         return self.card.weights_sha256[:12]
 
-    def __call__(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Scores for a grey (height, width) uint8 crop: (7,) float32 in the order of EMOTIONS, their sum about 1."""
-        return self.invoke(prepare(crop))
+    def __call__(self, crop: NDArray[np.uint8], *, mirrored: bool = False) -> NDArray[np.float32]:
+        """Scores for a grey (height, width) uint8 crop: (7,) float32 in the order of EMOTIONS, their sum about 1.
+
+        `mirrored` scores its mirror image: the same expression, seen with the network's other eye.
+        """
+        prepared = prepare(crop)
+        return self.invoke(prepared[:, ::-1] if mirrored else prepared)
 
     def invoke(self, prepared: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Scores for a (48, 48) uint8 picture that `mien.preprocessing.prepare` made."""

@@ -124,13 +124,14 @@ def operation_names(weights: bytes) -> list[str]:
 
 
 def _card(model: keras.Model, weights: bytes, recipe: dict[str, Any], training: Dataset, scores: Evaluation) -> Card:
+    labels = "half its labels, half FER+ votes" if recipe.get("labels") == "mix" else "its own labels"
     return Card(
         network=model.name,
         parameters=model.count_params(),
         preprocessing=PREPROCESSING,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         quantisation="int8 weights and activations, int8 input and output",
-        training_data=f"{len(training)} Training pictures of {training.name} (FER-2013 labels)",
+        training_data=f"{len(training)} Training pictures of {training.name}, {labels}",
         recipe=recipe,
         evaluation=scores,
     )

@@ -39,6 +39,14 @@ def test_no_picture_leaves_a_trace_in_the_next_answer(classifier: Classifier, po
     assert np.array_equal(classifier(portrait), first)
 
 
+def test_mirrored_scores_are_those_of_the_mirror_image(classifier: Classifier, portrait: NDArray[np.uint8]) -> None:
+    crop = portrait[64:170, 70:176]
+    mirror = np.ascontiguousarray(crop[:, ::-1])
+    # Scaling down rounds a little differently from the other side.
+    assert classifier(crop, mirrored=True) == pytest.approx(classifier(mirror), abs=0.05)
+    assert not np.array_equal(classifier(crop), classifier(crop, mirrored=True))
+
+
 def test_it_says_which_runtime_it_took(classifier: Classifier) -> None:
     assert classifier.runtime.startswith(("ai-edge-litert 2.", "tflite-runtime 2."))
 

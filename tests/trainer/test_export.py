@@ -14,6 +14,8 @@ from mien.trainer.dataset import Dataset
 from mien.trainer.evaluation import evaluate, load_predictor
 from mien.trainer.export import ALIEN_OPS, export, operation_names
 
+pytestmark = pytest.mark.timeout(1200)
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, csv_file: Path) -> Path:

@@ -19,6 +19,8 @@ from mien.trainer.whole_file import written_whole
 
 RECIPE = Recipe(epochs=2)
 
+pytestmark = pytest.mark.timeout(1200)
+
 
 def run_of(folder: Path, data: Dataset, recipe: Recipe) -> Run:
     run = Run(folder)
