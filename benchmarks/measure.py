@@ -28,5 +28,5 @@ def print_figures(title: str, figures: Mapping[str, float | str], *, as_json: bo
     table = Table("figure", title=title, header_style="bold")
     table.add_column("value", justify="right")
     for name, value in figures.items():
-        table.add_row(name, value if isinstance(value, str) else f"{value:.3g}")
+        table.add_row(name, value if isinstance(value, str) else f"{value:.4g}")
     Console().print(table)
