@@ -97,6 +97,7 @@ def evaluate(
     model: Annotated[Path, typer.Argument(help="A .keras or .tflite file.")],
     data: DataOption,
     usage: Annotated[str, typer.Option(help="The split: PublicTest, PrivateTest, Training or Test.")] = "PublicTest",
+    ferplus: Annotated[Path | None, typer.Option(help="fer2013new.csv: score against FER+'s votes too.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw the confusion matrix into this PNG.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -108,12 +109,16 @@ def evaluate(
     from .evaluation import evaluate as evaluate_model
     from .evaluation import load_predictor
     from .fer2013 import read_fer2013
+    from .ferplus import read_ferplus
     from .report import draw_confusion, print_report
 
     if picture:
         _check_writable(picture, ".png")
     predict, runtime = load_predictor(model)
-    report = evaluate_model(predict, runtime, model=model.name, data=read_fer2013(data).split(usage), usage=usage)
+    pictures = read_fer2013(data)
+    test = pictures.split(usage)
+    votes = read_ferplus(ferplus, len(pictures))[pictures.usages == usage] if ferplus else None
+    report = evaluate_model(predict, runtime, model=model.name, data=test, usage=usage, votes=votes)
     if picture:
         draw_confusion(report, picture)
     if as_json:

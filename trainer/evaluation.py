@@ -16,6 +16,7 @@ from mien.errors import ModelError
 
 from .batches import network_input
 from .dataset import Dataset
+from .ferplus import majority_accuracy
 from .keras_model import load_keras_model
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -27,6 +28,8 @@ class Report(Evaluation, frozen=True, kw_only=True):
 
     model: str
     runtime: str
+    ferplus_majority: float | None = None
+    """Accuracy where more than half of FER+'s ten people chose one of the seven emotions."""
     confusion: list[list[int]]
     """Rows are the labels, columns the model's answers, both in the order of EMOTIONS."""
 
@@ -57,16 +60,26 @@ def predict_with_keras(model: keras.Model) -> tuple[Predict, str]:
     return predict, f"keras {keras.version()} on {keras.backend.backend()}"
 
 
-def evaluate(predict: Predict, runtime: str, *, model: str, data: Dataset, usage: str) -> Report:
-    """Score a model on all pictures of a split."""
+def evaluate(
+    predict: Predict,
+    runtime: str,
+    *,
+    model: str,
+    data: Dataset,
+    usage: str,
+    votes: NDArray[np.float32] | None = None,
+) -> Report:
+    """Score a model on all pictures of a split; with FER+'s `votes` for them, (count, 7), against these too."""
     answers = predict(data.pictures).argmax(axis=1)
     classes = list(range(len(EMOTIONS)))
     precision, recall, f1, support = precision_recall_fscore_support(
         data.labels, answers, labels=classes, zero_division=0.0
     )
+    majority = None if votes is None else majority_accuracy(answers, votes)
     return Report(
         model=model,
         runtime=runtime,
+        ferplus_majority=None if majority is None else round(majority, 4),
         data=data.name,
         usage=usage,
         count=len(data),

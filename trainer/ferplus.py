@@ -1,4 +1,4 @@
-"""Reads FER+: ten people's votes on each FER-2013 picture (Barsoum et al., ICMI 2016), as label distributions."""
+"""Reads FER+, ten people's votes on each FER-2013 picture (Barsoum et al., ICMI 2016)."""
 
 import csv
 from pathlib import Path
@@ -11,10 +11,11 @@ from mien.errors import DataError
 
 VOTES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 """FER+'s columns in the order of EMOTIONS; contempt, unknown and NF (no face) have no counterpart here."""
+VOTERS = 10
 
 
 def read_ferplus(path: Path, count: int) -> NDArray[np.float32]:
-    """The votes for FER-2013's first `count` rows as (count, 7) shares; a row without a vote for the seven is zero.
+    """The votes for FER-2013's first `count` rows: (count, 7), of ten in all with those for other columns.
 
     Row i of fer2013new.csv belongs to row i of fer2013.csv. DataError if columns or rows are missing.
     """
@@ -33,15 +34,21 @@ def read_ferplus(path: Path, count: int) -> NDArray[np.float32]:
         raise DataError(f"{path} is damaged after {rows.line_num} lines: download it again") from error
     if len(votes) < count:
         raise DataError(f"{path} has {len(votes)} rows for {count} pictures: it must belong to the same fer2013.csv")
-    shares = np.array(votes[:count], np.float32)
-    totals = shares.sum(axis=1, keepdims=True)
-    fractions: NDArray[np.float32] = np.zeros((count, len(EMOTIONS)), np.float32)
-    np.divide(shares, totals, out=fractions, where=totals > 0)
-    return fractions
+    return np.array(votes[:count], np.float32)
 
 
-def mix(labels: NDArray[np.uint8], shares: NDArray[np.float32]) -> NDArray[np.float32]:
+def mix(labels: NDArray[np.uint8], votes: NDArray[np.float32]) -> NDArray[np.float32]:
     """(count, 7) targets: half FER-2013's label, half the shares of the votes; the label alone where nobody voted."""
     certain = np.eye(len(EMOTIONS), dtype=np.float32)[labels]
-    voted = shares.sum(axis=1, keepdims=True) > 0
-    return np.where(voted, (certain + shares) / 2, certain).astype(np.float32)
+    totals = votes.sum(axis=1, keepdims=True)
+    shares = np.divide(votes, totals, out=certain.copy(), where=totals > 0)
+    targets: NDArray[np.float32] = (certain + shares) / 2
+    return targets
+
+
+def majority_accuracy(answers: NDArray[np.int64], votes: NDArray[np.float32]) -> float | None:
+    """The share of right answers where one emotion has more than half of the ten votes; None if that is nowhere."""
+    clear = votes.max(axis=1) > VOTERS / 2
+    if not clear.any():
+        return None
+    return float((answers == votes.argmax(axis=1))[clear].mean())

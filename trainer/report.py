@@ -20,6 +20,8 @@ def print_report(report: Report, console: Console) -> None:
         f"accuracy {report.accuracy:.2%}, macro-F1 {report.macro_f1:.3f}",
         highlight=False,
     )
+    if report.ferplus_majority is not None:
+        console.print(f"where most of FER+'s people agree: accuracy {report.ferplus_majority:.2%}", highlight=False)
     scores = Table("emotion", title="per class", header_style="bold")
     for name in ("precision", "recall", "F1", "pictures"):
         scores.add_column(name, justify="right")

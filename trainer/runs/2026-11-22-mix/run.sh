@@ -5,4 +5,4 @@ set -euo pipefail
 mien train --data "$1" --ferplus "$2" --from "$3/first/model.keras" --run "$3/mix" --epochs 7 --batch-size 64 \
     --learning-rate 1e-3 --label-smoothing 0.02 --seed 1
 mien export "$3/mix" --data "$1" --out "$3/default.tflite"
-mien evaluate "$3/default.tflite" --data "$1" --usage PublicTest --json
+mien evaluate "$3/default.tflite" --data "$1" --ferplus "$2" --usage PublicTest --json
