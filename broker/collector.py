@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 
 from mien import acknowledgement
 from mien.acknowledgement import Acknowledgement, ranges
+from mien.connection import Away, Connected, Connection, Event, Message, Received, Refused
 from mien.errors import ConnectionRefused, DatabaseError
-from mien.mqtt import Away, Connected, Connection, Event, Message, Received, Refused
 from mien.status import CollectorStatus, encode
 from mien.topics import Topics
 

@@ -19,7 +19,8 @@ from waiting import wait_for
 from mien import acknowledgement
 from mien.acknowledgement import Acknowledgement
 from mien.broker.settings import CollectorSettings
-from mien.mqtt import Connected, Connection, Event, Message, Mqtt, Received
+from mien.connection import Connected, Connection, Event, Message, Received
+from mien.mqtt import Mqtt
 from mien.observation import encode
 from mien.status import CollectorStatus, decode_collector_status
 

@@ -111,7 +111,7 @@ def test_an_acknowledgement_of_what_was_never_sent_is_not_believed(settings: Col
 def test_status_is_online_and_then_stopped(settings: CollectorSettings, outbox: Outbox, tmp_path: Path) -> None:
     import queue
 
-    from mien.mqtt import Connected, Connection, Event, Message, Received
+    from mien.connection import Connected, Connection, Event, Message, Received
 
     events: queue.Queue[Event] = queue.Queue()
     watcher = Connection(
@@ -134,7 +134,7 @@ def test_status_is_online_and_then_stopped(settings: CollectorSettings, outbox: 
 def test_noise_on_its_topics_does_not_stop_it(settings: CollectorSettings, outbox: Outbox) -> None:
     import queue
 
-    from mien.mqtt import Connected, Connection, Event, Message
+    from mien.connection import Connected, Connection, Event, Message
 
     events: queue.Queue[Event] = queue.Queue()
     noise = Connection(

@@ -9,8 +9,9 @@ import pytest
 from mosquitto import Mosquitto, free_port
 
 from mien.broker.embedded import EmbeddedBroker
+from mien.connection import Away, Connected, Connection, Event, Message, Received, Refused
 from mien.errors import ConfigurationError
-from mien.mqtt import Away, Connected, Connection, Event, Message, Mqtt, Received, Refused
+from mien.mqtt import Mqtt
 
 Events = queue.Queue[Event]
 
