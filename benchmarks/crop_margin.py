@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 from measure import print_figures
 
-from mien.edge.faces import HaarDetector
-from mien.edge.settings import Faces
+from mien.faces import HaarDetector
 from mien.trainer.fer2013 import read_fer2013
 
 SIDE = 192
@@ -25,7 +24,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=1500)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    detector = HaarDetector(Faces(margin=0.0, smallest=SIDE // 2))
+    detector = HaarDetector(margin=0.0, smallest=SIDE // 2)
     pictures = read_fer2013(options.data).split("Training").pictures[: options.pictures]
     shares = []
     for picture in pictures:

@@ -1,11 +1,10 @@
-"""Where a frame's time goes on the device, and what int8 gains: python benchmarks/edge.py [--source FILE] [--json].
+"""Where a frame's time goes on the device: python benchmarks/edge.py [--source FILE] [--json].
 
 overhead_ratio is the time of a whole frame, as the agent spends it, over detection and inference alone; every frame is
-searched. int8_speedup is float32 over int8 for one inference of the same network; it needs mien[trainer] too.
+searched. What the model alone costs: benchmarks/model.py.
 """
 
 import argparse
-import statistics
 import tempfile
 import threading
 import time
@@ -14,19 +13,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from measure import median_ms, print_figures
+from measure import print_figures
 from numpy.typing import NDArray
 
 import mien.broker
-from mien.classifier import DEFAULT_MODEL, Classifier
+from mien.classifier import Classifier
 from mien.edge.agent import Agent
 from mien.edge.camera import open_camera
 from mien.edge.clock import Clock
-from mien.edge.faces import Box, HaarDetector
 from mien.edge.frame import Frame
 from mien.edge.motion import ScriptedPir
 from mien.edge.outbox import Outbox
 from mien.edge.settings import AgentSettings, Camera, Motion
+from mien.faces import Box, HaarDetector
 from mien.preprocessing import prepare
 
 PORTRAIT = Path(next(iter(mien.broker.__path__))) / "portrait.jpg"
@@ -101,7 +100,7 @@ def split_of_a_frame(camera: Camera, frame_count: int) -> dict[str, float | str]
             settings,
             motion=motion,
             open_camera=memory,
-            detector=TimedDetector(HaarDetector(settings.faces), detect),
+            detector=TimedDetector(HaarDetector(), detect),
             classifier=classifier,
             outbox=outbox,
             clock=Clock("trusted"),
@@ -120,32 +119,6 @@ def split_of_a_frame(camera: Camera, frame_count: int) -> dict[str, float | str]
     }
 
 
-def int8_speedup() -> dict[str, float | str]:
-    """The shipped int8 model against a float32 file of the same network, one thread each, on the same runtime.
-
-    The float32 weights are random: they take the same time. Needs mien[trainer] to make the file.
-    """
-    try:
-        from mien.trainer.export import convert
-        from mien.trainer.networks import cnn_bilstm
-    except ModuleNotFoundError as missing:
-        return {"int8_speedup": f"not measured: {missing.name} is not installed (mien[trainer])"}
-    from ai_edge_litert.interpreter import Interpreter
-
-    model = DEFAULT_MODEL.read_bytes()
-    twins = {"int8": model, "float32": convert(cnn_bilstm())}
-    times: dict[str, list[float]] = {name: [] for name in twins}
-    interpreters = {}
-    for name, content in twins.items():
-        interpreters[name] = Interpreter(model_content=content, num_threads=1)
-        interpreters[name].allocate_tensors()
-    for _ in range(9):  # in turn, so that a machine that slows down slows both
-        for name, interpreter in interpreters.items():
-            times[name].append(median_ms(interpreter.invoke, repeats=50))
-    int8_ms, float32_ms = (statistics.median(times[name]) for name in ("int8", "float32"))
-    return {"int8_ms": int8_ms, "float32_ms": float32_ms, "int8_speedup": float32_ms / int8_ms}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", type=Path, help="a video, picture or folder; the drifting portrait unless given")
@@ -155,7 +128,7 @@ def main() -> None:
     camera = Camera(kind="portrait", path=str(PORTRAIT), frames_per_second=100)
     if options.source:
         camera = Camera(kind="file", path=str(options.source), frames_per_second=100, loop=True)
-    figures = split_of_a_frame(camera, options.frames) | int8_speedup()
+    figures = split_of_a_frame(camera, options.frames)
     print_figures("one frame of the agent", figures, as_json=options.json)
 
 

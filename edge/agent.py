@@ -12,11 +12,11 @@ from uuid6 import uuid7
 
 from mien.classifier import Classifier
 from mien.errors import CameraError
+from mien.faces import FaceDetector
 from mien.observation import Observation, Scores
 from mien.version import VERSION
 
 from .clock import Clock
-from .faces import FaceDetector
 from .frame import Frame
 from .motion import MotionSource
 from .outbox import Outbox

@@ -28,13 +28,16 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
     import signal
     import threading
 
-    from mien.classifier import DEFAULT_MODEL, Classifier
+    import msgspec
+
+    from mien.card import DEFAULT_MODEL
+    from mien.classifier import Classifier
     from mien.configuration import load
+    from mien.faces import HaarDetector
 
     from .agent import Agent
     from .camera import check_camera, open_camera
     from .clock import Clock
-    from .faces import HaarDetector
     from .motion import open_motion
     from .outbox import Outbox
     from .settings import AgentSettings
@@ -57,7 +60,7 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
             settings,
             motion=motion,
             open_camera=functools.partial(open_camera, settings.camera),
-            detector=HaarDetector(settings.faces),
+            detector=HaarDetector(**msgspec.structs.asdict(settings.faces)),
             classifier=classifier,
             outbox=outbox,
             clock=Clock(settings.clock),

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .faces import Box
+from mien.faces import Box
+
 from .settings import Reporting
 
 LEAST_OVERLAP = 0.3

@@ -7,6 +7,7 @@ ignore the rest, any unzip program reads the card.
 import hashlib
 import io
 import zipfile
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -15,6 +16,8 @@ from msgspec import Struct
 from mien.emotions import EMOTIONS
 from mien.errors import ModelError
 
+DEFAULT_MODEL = Path(__file__).parent / "models" / "default.tflite"
+"""The model that ships."""
 CARD_FILE = "card.json"
 LABELS_FILE = "labels.txt"
 INPUT_SHAPE = (1, 48, 48, 1)
@@ -39,8 +42,23 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     count: int
     accuracy: float
     macro_f1: float
-    """Mean of the seven F1 scores: a rare emotion weighs as much as a frequent one."""
+    """Mean of the F1 scores of all emotions with a picture: a rare emotion weighs as much as a frequent one."""
+    accuracy_without_leaks: float | None = None
+    """Without the pictures that are also among those it learned from; None if those were not at hand."""
+    leaks: int | None = None
+    """How many pictures that leaves out."""
+    ferplus_majority: float | None = None
+    """Accuracy where more than half of FER+'s ten people chose one of the seven emotions."""
+    ferplus_majority_count: int | None = None
+    ece: float | None = None
+    """Expected calibration error on the labels: how far confidence and accuracy lie apart (Guo et al., ICML 2017)."""
+    ece_ferplus: float | None = None
+    """The same where `ferplus_majority` is measured."""
+    intervals: dict[str, tuple[float, float]] = {}
+    """95 % bootstrap intervals of the figures of these names."""
     per_class: dict[str, ClassScore]
+    confusion: list[list[int]] = []
+    """Rows are the labels, columns the model's answers, both in the order of EMOTIONS."""
 
 
 class Card(Struct, frozen=True, kw_only=True):
@@ -95,6 +113,15 @@ def read_card(model: bytes, name: str) -> Card:
     if hashlib.sha256(model[:start]).hexdigest() != card.weights_sha256:
         raise ModelError(f"{name} is damaged, its weights are not those on its card: copy it again or {cure}")
     return card
+
+
+def read_model(path: Path) -> tuple[bytes, Card]:
+    """A model file's bytes and its card. ModelError if it cannot be read, or as for `read_card`."""
+    try:
+        model = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}): check the path of the model") from error
+    return model, read_card(model, str(path))
 
 
 def check_card(card: Card, preprocessing: str, name: str) -> None:

@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.card import INPUT_SHAPE, check_card, read_card
+from mien.card import DEFAULT_MODEL, INPUT_SHAPE, check_card, read_model
 from mien.emotions import EMOTIONS
 from mien.errors import MissingExtra, ModelError
 from mien.preprocessing import PREPROCESSING, prepare
-
-DEFAULT_MODEL = Path(__file__).parent / "models" / "default.tflite"
 
 
 class Classifier:
@@ -26,11 +24,7 @@ class Classifier:
 
         More threads than free cores make a single answer take hundreds of milliseconds: one is the default.
         """
-        try:
-            model = path.read_bytes()
-        except OSError as error:
-            raise ModelError(f"{path} cannot be read ({error.strerror}): check the path of the model") from error
-        self.card = read_card(model, str(path))
+        model, self.card = read_model(path)
         check_card(self.card, PREPROCESSING, str(path))
         interpreter_type, self.runtime = _installed_runtime()
         try:

@@ -14,11 +14,11 @@ from mien.classifier import Classifier
 from mien.edge.agent import Agent
 from mien.edge.camera import open_camera
 from mien.edge.clock import Clock
-from mien.edge.faces import HaarDetector
 from mien.edge.motion import open_motion
 from mien.edge.outbox import Outbox
 from mien.edge.settings import AgentSettings, Camera, Motion, Reporting
 from mien.errors import CameraError
+from mien.faces import HaarDetector
 from mien.observation import Observation, decode_observation
 
 PORTRAIT = Path(next(iter(mien.broker.__path__))) / "portrait.jpg"
@@ -40,7 +40,7 @@ def run_until(settings: AgentSettings, folder: Path, enough: Callable[[list[Obse
             settings,
             motion=motion,
             open_camera=functools.partial(open_camera, settings.camera),
-            detector=HaarDetector(settings.faces),
+            detector=HaarDetector(**msgspec.structs.asdict(settings.faces)),
             classifier=Classifier(),
             outbox=outbox,
             clock=Clock("trusted"),

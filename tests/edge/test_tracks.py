@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from mien.edge.faces import Box
 from mien.edge.settings import Reporting
 from mien.edge.tracks import Face, Sighting, Tracks
+from mien.faces import Box
 
 
 def face(left: int, emotion: int = 3) -> Face:

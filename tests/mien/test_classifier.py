@@ -6,8 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 import mien.broker
-from mien.card import append_card
-from mien.classifier import DEFAULT_MODEL, Classifier
+from mien.card import DEFAULT_MODEL, append_card
+from mien.classifier import Classifier
 from mien.errors import ModelError
 
 

@@ -1,13 +1,15 @@
+import inspect
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import mien.broker
-from mien.edge.faces import Box, HaarDetector
 from mien.edge.settings import Faces
+from mien.faces import Box, HaarDetector
 
 PORTRAIT = Path(next(iter(mien.broker.__path__))) / "portrait.jpg"
 
@@ -23,25 +25,25 @@ def scene() -> NDArray[np.uint8]:
 
 
 def test_it_finds_the_face_and_nothing_else(scene: NDArray[np.uint8]) -> None:
-    (box,) = HaarDetector(Faces()).find(scene)
+    (box,) = HaarDetector().find(scene)
     face = Box(left=125, top=168, side=100)  # from temple to temple, from fringe to chin
     assert box.overlap(face) > 0.5
 
 
 def test_an_empty_frame_has_no_face() -> None:
-    assert HaarDetector(Faces()).find(np.full((480, 640), 96, np.uint8)) == []
+    assert HaarDetector().find(np.full((480, 640), 96, np.uint8)) == []
 
 
 def test_the_margin_widens_the_crop_on_each_side(scene: NDArray[np.uint8]) -> None:
-    (tight,) = HaarDetector(Faces(margin=0.0)).find(scene)
-    (wide,) = HaarDetector(Faces(margin=0.25)).find(scene)
+    (tight,) = HaarDetector(margin=0.0).find(scene)
+    (wide,) = HaarDetector(margin=0.25).find(scene)
     assert wide.side == pytest.approx(tight.side * 1.5, abs=1)
     assert wide.left == pytest.approx(tight.left - tight.side / 4, abs=1)
 
 
 def test_a_crop_stays_square_and_inside_the_frame(scene: NDArray[np.uint8]) -> None:
     corner = scene[130:300, 120:300]
-    for box in HaarDetector(Faces(margin=1.0)).find(corner):
+    for box in HaarDetector(margin=1.0).find(corner):
         assert box.crop(corner).shape == (box.side, box.side)
 
 
@@ -54,3 +56,9 @@ def test_boxes_are_fractions_of_the_frame() -> None:
 )
 def test_overlap_is_intersection_over_union(other: Box, overlap: float) -> None:
     assert Box(0, 0, 10).overlap(other) == pytest.approx(overlap)
+
+
+def test_the_agent_s_settings_begin_as_the_detector_does(scene: NDArray[np.uint8]) -> None:
+    assert HaarDetector(**msgspec.structs.asdict(Faces())).find(scene) == HaarDetector().find(scene)
+    defaults = inspect.signature(HaarDetector).parameters
+    assert msgspec.structs.asdict(Faces()) == {name: setting.default for name, setting in defaults.items()}

@@ -8,8 +8,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .settings import Faces
-
 SCALE_STEP = 1.1
 """Between the sizes at which the detector looks; 1.05 finds little more in twice the time."""
 
@@ -58,14 +56,20 @@ class HaarDetector:
     Of OpenCV's frontal cascades it lost the fewest frames of a moving face at the same number of false ones.
     """
 
-    def __init__(self, settings: Faces) -> None:
-        self._settings = settings
+    def __init__(
+        self, *, working_width: int = 320, smallest: int = 40, neighbours: int = 3, margin: float = 0.02
+    ) -> None:
+        """The fields of `mien.edge.settings.Faces`: pixels of the working picture, and a share of the face's width."""
+        self._working_width = working_width
+        self._smallest = smallest
+        self._neighbours = neighbours
+        self._margin = margin
         cascade = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_alt2.xml"
         self._cascade = cv2.CascadeClassifier(str(cascade))
 
     def find(self, gray: NDArray[np.uint8]) -> list[Box]:
         height, width = gray.shape
-        shrink = max(1.0, width / self._settings.working_width)
+        shrink = max(1.0, width / self._working_width)
         small = gray
         if shrink > 1.0:
             size = round(width / shrink), round(height / shrink)
@@ -73,8 +77,8 @@ class HaarDetector:
         hits = self._cascade.detectMultiScale(
             cv2.equalizeHist(small),
             scaleFactor=SCALE_STEP,
-            minNeighbors=self._settings.neighbours,
-            minSize=(self._settings.smallest, self._settings.smallest),
+            minNeighbors=self._neighbours,
+            minSize=(self._smallest, self._smallest),
         )
         boxes = [self._box(gray, [side * shrink for side in hit]) for hit in hits]
         return sorted(boxes, key=lambda box: box.side, reverse=True)
@@ -83,7 +87,7 @@ class HaarDetector:
         """A hit widened by the margin, moved into the frame and, where it is larger, cut down to it."""
         left, top, hit_width, _ = hit
         height, width = gray.shape
-        grown = hit_width * self._settings.margin
+        grown = hit_width * self._margin
         side = min(round(hit_width + 2 * grown), height, width)
         return Box(
             left=min(max(0, round(left - grown)), width - side),
