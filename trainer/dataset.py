@@ -1,10 +1,11 @@
 """Labelled pictures in memory, with the split each belongs to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.emotions import EMOTIONS
 from mien.errors import DataError
 
 
@@ -20,8 +21,12 @@ class Dataset:
     """(count,), places in `mien.emotions.EMOTIONS`."""
     usages: NDArray[np.str_]
     """(count,), the split of each picture: Training, PublicTest, PrivateTest or Test."""
-    targets: NDArray[np.float32] | None = None
-    """(count, 7), what a network shall answer where that is not the label alone."""
+    votes: NDArray[np.float32] | None = None
+    """(count, 7), how many of FER+'s ten people chose each emotion, where FER+ was read."""
+    skipped: tuple[str, ...] = ()
+    """The files that were left out, each with the reason."""
+    test_only: bool = False
+    """True where the pictures' licence or number allows no training: CK+ and JAFFE."""
 
     def split(self, usage: str) -> "Dataset":
         """Only the pictures of one split, in their order. DataError names the splits there are."""
@@ -29,17 +34,37 @@ class Dataset:
         if not chosen.any():
             there = ", ".join(sorted(set(self.usages.tolist())))
             raise DataError(f"{self.name} has no {usage} pictures, it has {there}: name another split or another file")
-        return Dataset(
-            name=self.name,
+        return self.only(chosen)
+
+    def only(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "Dataset":
+        """The pictures that a (count,) mask or list of places chooses."""
+        return replace(
+            self,
             pictures=self.pictures[chosen],
             labels=self.labels[chosen],
             usages=self.usages[chosen],
-            targets=None if self.targets is None else self.targets[chosen],
+            votes=None if self.votes is None else self.votes[chosen],
         )
 
     def test_usage(self) -> str:
-        """The split to report on: PublicTest, or Test of the folder form, which has no PublicTest of its own."""
-        return "PublicTest" if "PublicTest" in self.usages else "Test"
+        """The split to report on: PublicTest; or Test, of forms that have no PublicTest; or the only one there is."""
+        for usage in ("PublicTest", "Test"):
+            if usage in self.usages:
+                return usage
+        return str(self.usages[0])
+
+    def counts(self) -> list[int]:
+        """Pictures of each emotion, in the order of EMOTIONS."""
+        return [int((self.labels == label).sum()) for label in range(len(EMOTIONS))]
+
+    def check_every_emotion(self) -> None:
+        """DataError names the emotions that have no picture: nothing can be learned of them."""
+        missing = [emotion for emotion, count in zip(EMOTIONS, self.counts(), strict=True) if not count]
+        if missing:
+            raise DataError(
+                f"{self.name} has no {' and no '.join(missing)} pictures in its {self.usages[0]} split: "
+                f"training needs all of {', '.join(EMOTIONS)}"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -15,9 +15,12 @@ from mien.emotions import EMOTIONS
 from mien.errors import ModelError
 
 from .batches import network_input
+from .calibration import expected_calibration_error
 from .dataset import Dataset
-from .ferplus import majority_accuracy
+from .duplicates import standing_in
+from .ferplus import majority
 from .keras_model import load_keras_model
+from .significance import interval_of_share, intervals
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """From (count, 48, 48) pictures as read to (count, 7) scores."""
@@ -28,10 +31,6 @@ class Report(Evaluation, frozen=True, kw_only=True):
 
     model: str
     runtime: str
-    ferplus_majority: float | None = None
-    """Accuracy where more than half of FER+'s ten people chose one of the seven emotions."""
-    confusion: list[list[int]]
-    """Rows are the labels, columns the model's answers, both in the order of EMOTIONS."""
 
     def for_card(self) -> Evaluation:
         """What a model card says of it."""
@@ -61,30 +60,44 @@ def predict_with_keras(model: keras.Model) -> tuple[Predict, str]:
 
 
 def evaluate(
-    predict: Predict,
-    runtime: str,
-    *,
-    model: str,
-    data: Dataset,
-    usage: str,
-    votes: NDArray[np.float32] | None = None,
+    scores: NDArray[np.float32], *, model: str, runtime: str, data: Dataset, training: Dataset | None = None
 ) -> Report:
-    """Score a model on all pictures of a split; with FER+'s `votes` for them, (count, 7), against these too."""
-    answers = predict(data.pictures).argmax(axis=1)
+    """Score a model's answers on all pictures of a split, (count, 7).
+
+    Where `data` has FER+'s votes, against these too. `training`, the pictures that it learned from, says which of
+    `data` are leaks.
+    """
+    answers = scores.argmax(axis=1)
+    right = answers == data.labels
     classes = list(range(len(EMOTIONS)))
     precision, recall, f1, support = precision_recall_fscore_support(
         data.labels, answers, labels=classes, zero_division=0.0
     )
-    majority = None if votes is None else majority_accuracy(answers, votes)
+    confusion = confusion_matrix(data.labels, answers, labels=classes)
+    known = intervals(confusion)
+    fresh = None if training is None else ~standing_in(data.pictures, training.pictures)
+    clear = None if data.votes is None else majority(data.votes)
+    votes_right, ece_ferplus = None, None
+    if clear is not None and clear.any():
+        chosen = data.votes[clear].argmax(axis=1)  # type: ignore[index]  # clear is None without votes
+        votes_right = answers[clear] == chosen
+        ece_ferplus = round(expected_calibration_error(scores[clear], chosen), 4)
+        known["ferplus_majority"] = interval_of_share(votes_right)
     return Report(
         model=model,
         runtime=runtime,
-        ferplus_majority=None if majority is None else round(majority, 4),
         data=data.name,
-        usage=usage,
+        usage=str(data.usages[0]),
         count=len(data),
-        accuracy=round(float((answers == data.labels).mean()), 4),
-        macro_f1=round(float(f1.mean()), 4),
+        accuracy=_share(right),
+        macro_f1=round(float(f1[support > 0].mean()), 4),
+        accuracy_without_leaks=None if fresh is None or not fresh.any() else _share(right[fresh]),
+        leaks=None if fresh is None else int((~fresh).sum()),
+        ferplus_majority=None if votes_right is None else _share(votes_right),
+        ferplus_majority_count=None if votes_right is None else len(votes_right),
+        ece=round(expected_calibration_error(scores, data.labels), 4),
+        ece_ferplus=ece_ferplus,
+        intervals=known,
         per_class={
             name: ClassScore(
                 precision=round(float(precision[place]), 4),
@@ -94,5 +107,9 @@ def evaluate(
             )
             for place, name in enumerate(EMOTIONS)
         },
-        confusion=confusion_matrix(data.labels, answers, labels=classes).tolist(),
+        confusion=confusion.tolist(),
     )
+
+
+def _share(right: NDArray[np.bool_]) -> float:
+    return round(float(right.mean()), 4)

@@ -1,4 +1,4 @@
-"""Reads FER-2013 as it is handed around: one CSV, plain or compressed, or folders of pictures."""
+"""Reads FER-2013's CSV, plain or compressed."""
 
 import csv
 import gzip
@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-import cv2
 import numpy as np
 
 from mien.emotions import EMOTIONS
@@ -21,18 +20,10 @@ from .dataset import Dataset
 
 COLUMNS = ("emotion", "pixels", "Usage")
 PIXELS = SIDE_PIXELS * SIDE_PIXELS
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp"}
-FOLDER_USAGES = {"train": "Training", "test": "Test"}
-"""The folder form joins PublicTest and PrivateTest in test/, so it gets a name of its own."""
 
 
 def read_fer2013(path: Path) -> Dataset:
-    """Read FER-2013 from a CSV (plain, .gz, .xz, .zip) or from a folder with train/ and test/.
-
-    DataError says what is wrong and, in a CSV, on which line.
-    """
-    if path.is_dir():
-        return _read_folders(path)
+    """Read FER-2013 from a CSV (plain, .gz, .xz, .zip). DataError says what is wrong and on which line."""
     if not path.is_file():
         raise DataError(f"{path} does not exist: give --data the path of fer2013.csv or of its picture folder")
     try:
@@ -89,25 +80,4 @@ def _read_csv(path: Path, lines: TextIO) -> Dataset:
         pictures=np.frombuffer(pictures, np.uint8).reshape(-1, SIDE_PIXELS, SIDE_PIXELS),
         labels=np.frombuffer(labels, np.uint8),
         usages=np.array(usages),
-    )
-
-
-def _read_folders(path: Path) -> Dataset:
-    pictures, labels, usages = [], [], []
-    for folder, usage in FOLDER_USAGES.items():
-        for label, emotion in enumerate(EMOTIONS):
-            files = [file for file in sorted((path / folder / emotion).glob("*")) if file.suffix.lower() in PICTURES]
-            if not files:
-                raise DataError(f"{path} has no pictures in {folder}/{emotion}: expected train/ and test/ by emotion")
-            for file in files:
-                picture = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
-                if picture is None:
-                    raise DataError(f"{file} is not a readable picture: remove it or download it again")
-                if picture.shape != (SIDE_PIXELS, SIDE_PIXELS):
-                    picture = cv2.resize(picture, (SIDE_PIXELS, SIDE_PIXELS), interpolation=cv2.INTER_AREA)
-                pictures.append(picture.astype(np.uint8, copy=False))
-                labels.append(label)
-                usages.append(usage)
-    return Dataset(
-        name=path.name, pictures=np.stack(pictures), labels=np.array(labels, np.uint8), usages=np.array(usages)
     )

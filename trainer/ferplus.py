@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.emotions import EMOTIONS
 from mien.errors import DataError
 
 VOTES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
@@ -37,18 +36,7 @@ def read_ferplus(path: Path, count: int) -> NDArray[np.float32]:
     return np.array(votes[:count], np.float32)
 
 
-def mix(labels: NDArray[np.uint8], votes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(count, 7) targets: half FER-2013's label, half the shares of the votes; the label alone where nobody voted."""
-    certain = np.eye(len(EMOTIONS), dtype=np.float32)[labels]
-    totals = votes.sum(axis=1, keepdims=True)
-    shares = np.divide(votes, totals, out=certain.copy(), where=totals > 0)
-    targets: NDArray[np.float32] = (certain + shares) / 2
-    return targets
-
-
-def majority_accuracy(answers: NDArray[np.int64], votes: NDArray[np.float32]) -> float | None:
-    """The share of right answers where one emotion has more than half of the ten votes; None if that is nowhere."""
-    clear = votes.max(axis=1) > VOTERS / 2
-    if not clear.any():
-        return None
-    return float((answers == votes.argmax(axis=1))[clear].mean())
+def majority(votes: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where one of the seven emotions has more than half of the ten votes: a (count,) mask."""
+    clear: NDArray[np.bool_] = votes.max(axis=1) > VOTERS / 2
+    return clear

@@ -1,4 +1,12 @@
-"""The networks, each a small functional builder. Keras 3, any backend; unrolled LSTMs, so that TFLite takes them."""
+"""The networks, each a small functional builder. Keras 3, any backend; unrolled LSTMs, so that TFLite takes them.
+
+Each takes (48, 48, 1) pictures from `mien.preprocessing.prepare`, values 0 to 255, and answers (7,) scores in the order
+of EMOTIONS. Each ends with a dense layer `logits` and its softmax, so that a temperature can be folded into the first.
+The papers leave layer sizes open or give them for larger pictures: the sizes here are our own.
+"""
+
+from collections.abc import Callable
+from functools import partial
 
 import keras
 from keras import layers
@@ -7,43 +15,99 @@ from mien.emotions import EMOTIONS
 from mien.preprocessing import DEVIATION, MEAN, SIDE_PIXELS
 
 ATTENTION = "attention"
+LOGITS = "logits"
 
 
-def cnn_bilstm(*, channels: tuple[int, int, int] = (32, 64, 128), units: int = 96) -> keras.Model:
+def cnn_bilstm(*, units: int = 96) -> keras.Model:
     """Pansambal et al., "An Integrated CNN-BiLSTM Approach for Facial Expressions", in about 1.04 M parameters.
 
-    Blocks of convolution, max-pooling, batch normalisation and dropout; the rows of the 6x6 feature map as a sequence
-    of six steps; a bidirectional LSTM over them; attention pooling; softmax over the seven emotions. The paper leaves
-    the layer sizes open: ours are chosen so that the int8 file stays near 1 MB. Pooling stands before normalisation
-    and ReLU, which then work on a quarter of the values with the same result but for the batch statistics.
-
-    Input (48, 48, 1) from `mien.preprocessing.prepare`, values 0 to 255; output (7,) in the order of EMOTIONS.
+    Convolutions with batch normalisation; the rows of the 6x6 feature map as a sequence of six steps; a
+    bidirectional LSTM over them; attention pooling; dropout; softmax. The paper pools by maximum: a stride halves as
+    well, and asks for a quarter of the multiplications.
     """
-    picture = keras.Input((SIDE_PIXELS, SIDE_PIXELS, 1), name="picture")
-    features = layers.Rescaling(1 / DEVIATION, offset=-MEAN / DEVIATION)(picture)
-    stem, middle, deep = channels
-    features = _convolution(features, stem, size=5, pool=True)
-    for count, dropout in ((middle, 0.1), (deep, 0.15)):
-        features = _convolution(features, count)
-        features = _convolution(features, count, pool=True)
-        features = layers.SpatialDropout2D(dropout)(features)
-    features = _convolution(features, deep * 3 // 2)
+    picture, features = _picture()
+    features = _trunk(features)
     features = _convolution(features, units, size=1)
-    rows, columns = features.shape[1], features.shape[2]
-    sequence = layers.Reshape((rows, columns * units))(features)
-    sequence = layers.Dropout(0.2)(sequence)
-    sequence = layers.Bidirectional(layers.LSTM(units, return_sequences=True, unroll=True))(sequence)
-    pooled = layers.Dropout(0.3)(_attention_pooling(sequence))
-    scores = layers.Dense(len(EMOTIONS), activation="softmax", name="scores")(pooled)
-    return keras.Model(picture, scores, name="cnn-bilstm")
+    sequence = layers.Dropout(0.2)(_rows(features))
+    sequence = _bilstm(sequence, units)
+    return _answer(picture, _attention_pooling(sequence), name="cnn-bilstm")
 
 
-def _convolution(features: keras.KerasTensor, count: int, *, size: int = 3, pool: bool = False) -> keras.KerasTensor:
-    features = layers.Conv2D(count, size, padding="same", use_bias=False)(features)
-    if pool:
-        features = layers.MaxPooling2D()(features)
+def cnn(*, width: float = 1.0, name: str = "cnn") -> keras.Model:
+    """The CNN-BiLSTM without its BiLSTM: the same convolutions, then the mean over the map. 0.5 M parameters."""
+    picture, features = _picture()
+    features = _trunk(features, width=width)
+    return _answer(picture, layers.GlobalAveragePooling2D()(features), name=name)
+
+
+def cnn_same_size() -> keras.Model:
+    """`cnn`, widened until it has as many parameters as the CNN-BiLSTM: what is that size worth without the BiLSTM?"""
+    return cnn(width=1.43, name="cnn-same-size")
+
+
+def bilstm(*, units: int = 160) -> keras.Model:
+    """The BiLSTM alone: the picture's 48 rows as a sequence, two bidirectional LSTMs, attention pooling. 0.9 M."""
+    picture, features = _picture()
+    sequence = _bilstm(_rows(features), units)
+    sequence = _bilstm(layers.Dropout(0.2)(sequence), units)
+    return _answer(picture, _attention_pooling(sequence), name="bilstm")
+
+
+def hero_member(depth: int) -> keras.Model:
+    """One of HERO's CNNs: `depth` 3x3 convolutions on each of three scales."""
+    picture, features = _picture()
+    features = _convolution(features, 32, size=5, stride=2)
+    for count in (64, 128, 192):
+        for _ in range(depth - 1):
+            features = _convolution(features, count)
+        features = _convolution(features, count, stride=2)
+    return _answer(picture, layers.GlobalAveragePooling2D()(features), name=f"hero-{depth}")
+
+
+def hero(members: list[keras.Model] | None = None) -> keras.Model:
+    """HERO (Hua et al., IEEE Access 2019): three CNNs of different depth, trained on their own, their answers fused.
+
+    Fused by the mean of their logits, which is the geometric mean of their scores. New ones unless `members` are given.
+    """
+    members = members or [hero_member(depth) for depth in HERO_DEPTHS]
+    picture = keras.Input((SIDE_PIXELS, SIDE_PIXELS, 1), name="picture")
+    logits = [keras.Model(member.inputs, member.get_layer(LOGITS).output, name=member.name) for member in members]
+    fused = layers.Average(name="fused")([member(picture) for member in logits])
+    return keras.Model(picture, layers.Softmax(name="scores")(fused), name="hero")
+
+
+HERO_DEPTHS = (1, 2, 3)
+
+
+def _picture() -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The input, and it scaled to mean 0 and deviation 1."""
+    picture = keras.Input((SIDE_PIXELS, SIDE_PIXELS, 1), name="picture")
+    return picture, layers.Rescaling(1 / DEVIATION, offset=-MEAN / DEVIATION)(picture)
+
+
+def _trunk(features: keras.KerasTensor, *, width: float = 1.0) -> keras.KerasTensor:
+    """Six convolutions from 48x48 to 6x6, and 192 x `width` channels."""
+    features = _convolution(features, round(32 * width), size=5, stride=2)
+    for count in (64, 128):
+        features = _convolution(features, round(count * width))
+        features = _convolution(features, round(count * width), stride=2)
+    return _convolution(features, round(192 * width))
+
+
+def _convolution(features: keras.KerasTensor, count: int, *, size: int = 3, stride: int = 1) -> keras.KerasTensor:
+    features = layers.Conv2D(count, size, strides=stride, padding="same", use_bias=False)(features)
     features = layers.BatchNormalization(momentum=0.95)(features)
     return layers.ReLU()(features)
+
+
+def _rows(features: keras.KerasTensor) -> keras.KerasTensor:
+    """A map's rows, from the top of the face down, as a sequence."""
+    rows, columns, channels = features.shape[1:]
+    return layers.Reshape((rows, columns * channels))(features)
+
+
+def _bilstm(sequence: keras.KerasTensor, units: int) -> keras.KerasTensor:
+    return layers.Bidirectional(layers.LSTM(units, return_sequences=True, unroll=True))(sequence)
 
 
 def _attention_pooling(sequence: keras.KerasTensor) -> keras.KerasTensor:
@@ -56,5 +120,17 @@ def _attention_pooling(sequence: keras.KerasTensor) -> keras.KerasTensor:
     return layers.GlobalAveragePooling1D()(layers.Multiply()([sequence, weights]))
 
 
-NETWORKS = {"cnn-bilstm": cnn_bilstm}
+def _answer(picture: keras.KerasTensor, vector: keras.KerasTensor, *, name: str) -> keras.Model:
+    logits = layers.Dense(len(EMOTIONS), name=LOGITS, dtype="float32")(layers.Dropout(0.3)(vector))
+    return keras.Model(picture, layers.Softmax(name="scores", dtype="float32")(logits), name=name)
+
+
+NETWORKS: dict[str, Callable[[], keras.Model]] = {
+    "cnn-bilstm": cnn_bilstm,
+    "cnn": cnn,
+    "cnn-same-size": cnn_same_size,
+    "bilstm": bilstm,
+    "hero": hero,
+    **{f"hero-{depth}": partial(hero_member, depth) for depth in HERO_DEPTHS},
+}
 """The builders by the name that `mien train --network` takes."""

@@ -1,14 +1,32 @@
-"""One training run's folder: recipe, checkpoint, history, model and metrics, each written whole or not at all."""
+"""One training run's folder: recipe, environment, history, checkpoint, model and metrics, each written whole or not."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from mien.errors import DataError, UsageError
 
+from .evaluation import Report
 from .settings import Recipe
 from .whole_file import written_whole
+
+Content = TypeVar("Content")
+
+
+class Metrics(Struct, frozen=True, kw_only=True):
+    """What came out of a run."""
+
+    parameters: int
+    calibration: str
+    evaluation: Report
+    """Of the Keras model on the split that only reports."""
+    labels: str
+    """That split's labels, a digit each."""
+    answers: str
+    """The model's answers there, a digit each: enough to compare it with another by McNemar's test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +40,18 @@ class Run:
         return self.folder / "config.json"
 
     @property
+    def environment_file(self) -> Path:
+        return self.folder / "environment.json"
+
+    @property
     def checkpoint_file(self) -> Path:
         """Network, weight average and optimizer after the last whole epoch."""
         return self.folder / "checkpoint.keras"
+
+    @property
+    def best_file(self) -> Path:
+        """The weight average after the best epoch so far."""
+        return self.folder / "best.keras"
 
     @property
     def history_file(self) -> Path:
@@ -32,31 +59,63 @@ class Run:
 
     @property
     def model_file(self) -> Path:
-        """The finished model; there only when the run has ended."""
+        """The finished, calibrated model; there only when the training has ended."""
         return self.folder / "model.keras"
 
-    def begin(self, recipe: Recipe) -> None:
+    @property
+    def metrics_file(self) -> Path:
+        return self.folder / "metrics.json"
+
+    @property
+    def report_file(self) -> Path:
+        return self.folder / "report.html"
+
+    def begin(self, recipe: Recipe, environment: dict[str, str]) -> None:
         """Make the folder for a new run. UsageError if one stands there already."""
         if self.recipe_file.exists():
             raise UsageError(f"{self.folder} holds a run already: go on with --resume, or name another folder")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with written_whole(self.recipe_file) as part:
-                part.write_bytes(msgspec.json.format(msgspec.json.encode(recipe)) + b"\n")
+            _write_json(self.environment_file, environment)
+            _write_json(self.recipe_file, recipe)
         except OSError as error:
             raise UsageError(f"{self.folder} cannot be written ({error.strerror}): name another --run") from error
 
+    def end(self, metrics: Metrics) -> None:
+        """Write the metrics and remove what was needed only to go on."""
+        _write_json(self.metrics_file, metrics)
+        self.checkpoint_file.unlink(missing_ok=True)
+        self.best_file.unlink(missing_ok=True)
+
     def resumable(self) -> Recipe:
         """The recipe of the unfinished run that stands here. UsageError if there is none or it has ended."""
-        if self.model_file.exists():
+        if self.metrics_file.exists():
             raise UsageError(f"{self.folder} holds a finished run: export it, or name another folder")
         return self.recipe()
 
     def recipe(self) -> Recipe:
         """The recipe of the run that stands here. UsageError if there is none, DataError if it is damaged."""
-        try:
-            return msgspec.json.decode(self.recipe_file.read_bytes(), type=Recipe)
-        except FileNotFoundError as error:
-            raise UsageError(f"{self.folder} holds no run: start one with `mien train --run {self.folder}`") from error
-        except msgspec.MsgspecError as error:
-            raise DataError(f"{self.recipe_file} is damaged ({error}): start a new run in another folder") from error
+        return _read_json(self.recipe_file, Recipe, self.folder)
+
+    def environment(self) -> dict[str, str]:
+        """What the run began on. Errors as for `recipe`."""
+        return _read_json(self.environment_file, dict[str, str], self.folder)
+
+    def metrics(self) -> Metrics:
+        """What came out of the run. UsageError if there is none or it has not ended, DataError if it is damaged."""
+        return _read_json(self.metrics_file, Metrics, self.folder)
+
+
+def _write_json(file: Path, content: object) -> None:
+    with written_whole(file) as part:
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(content)) + b"\n")
+
+
+def _read_json(file: Path, kind: type[Content], folder: Path) -> Content:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=kind)
+    except FileNotFoundError as error:
+        missing = "no run" if file.name == "config.json" else "no finished run"
+        raise UsageError(f"{folder} holds {missing}: start or end one with `mien train --run {folder}`") from error
+    except msgspec.MsgspecError as error:
+        raise DataError(f"{file} is damaged ({error}): start a new run in another folder") from error

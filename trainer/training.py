@@ -1,33 +1,90 @@
 """Trains one network on one dataset, epoch by epoch, so that a killed run goes on where its last epoch ended."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from mien.errors import TrainingError
 
 from .augmentation import Augmentation
-from .batches import Batches, network_input, one_hot
+from .batches import Batches
 from .dataset import Dataset
+from .held_out import HeldOut
 from .keras_model import load_keras_model
-from .networks import NETWORKS
+from .networks import HERO_DEPTHS, NETWORKS, hero
 from .run import Run
 from .settings import Recipe
+from .targets import picture_weights, targets
+from .teaching import taught
 from .whole_file import written_whole
 
+Watch = Callable[[str], list[keras.callbacks.Callback]]
+"""From a network's name to what watches its training: progress, TensorBoard."""
 
-def train(run: Run, recipe: Recipe, data: Dataset, watched: Dataset, callbacks: list[keras.callbacks.Callback]) -> None:
-    """Train to the end of the recipe, from the run's checkpoint if it has one, and leave `run.model_file`.
 
-    `watched` is scored after each epoch for the history and decides nothing. The model is the exponential moving
-    average of the weights (Polyak averaging), after the last epoch. TrainingError if the loss stops being a number:
-    the last good checkpoint stays.
+def train(run: Run, recipe: Recipe, learned: Dataset, held_out: Dataset, watch: Watch) -> keras.Model:
+    """Train to the end of the recipe, from the run's checkpoint if it has one; the best model there was.
+
+    The best: the exponential moving average of the weights (Polyak averaging) after the epoch that answered most of
+    `held_out` rightly. HERO's members are trained one after the other, in folders of their own inside the run's.
+    DataError if an emotion has no pictures. TrainingError if the loss stops being a number or the disk is full: the
+    last good checkpoint stays.
     """
+    learned.check_every_emotion()
+    goals = targets(learned, recipe.labels)
+    if recipe.teacher:
+        goals = taught(goals, learned.pictures, Path(recipe.teacher))
+    keras.mixed_precision.set_global_policy("mixed_bfloat16" if recipe.mixed_precision else "float32")
+    try:
+        if recipe.network == "hero":
+            weights = _train_members(run, recipe, learned, goals, held_out, watch)
+        else:
+            weights = _fit(run, recipe, learned.pictures, goals, held_out, watch(recipe.network)).get_weights()
+    except OSError as error:
+        raise TrainingError(
+            f"{run.folder} cannot be written ({error.strerror}): make room, then go on with --resume"
+        ) from error
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    model = NETWORKS[recipe.network]()
+    model.set_weights(weights)
+    return model
+
+
+def _train_members(
+    run: Run, recipe: Recipe, learned: Dataset, goals: NDArray[np.float32], held_out: Dataset, watch: Watch
+) -> list[NDArray[np.float32]]:
+    """Train each of HERO's networks by the same recipe, with a seed of its own; the weights of their ensemble."""
+    members = []
+    for depth in HERO_DEPTHS:
+        name = f"hero-{depth}"
+        member = Run(run.folder / name)
+        member.folder.mkdir(exist_ok=True)
+        own = msgspec.structs.replace(recipe, network=name, seed=recipe.seed + depth)
+        members.append(_fit(member, own, learned.pictures, goals, held_out, watch(name)))
+    weights: list[NDArray[np.float32]] = hero(members).get_weights()
+    return weights
+
+
+def _fit(
+    run: Run,
+    recipe: Recipe,
+    pictures: NDArray[np.uint8],
+    goals: NDArray[np.float32],
+    held_out: Dataset,
+    watching: list[keras.callbacks.Callback],
+) -> keras.Model:
     keras.utils.set_random_seed(recipe.seed)
     batches = Batches(
-        data,
+        pictures,
+        goals,
+        picture_weights(goals, recipe.class_weighting),
         batch_size=recipe.batch_size,
         seed=recipe.seed,
         augmentation=Augmentation(
@@ -36,30 +93,24 @@ def train(run: Run, recipe: Recipe, data: Dataset, watched: Dataset, callbacks: 
             shift_pixels=recipe.shift_pixels,
             erased_share=recipe.erased_share,
         ),
+        mixup=recipe.mixup,
     )
     if run.checkpoint_file.exists():
         model = keras.models.load_model(run.checkpoint_file)
     else:
         model = _compiled(recipe, steps_per_epoch=len(batches))
     first_epoch = int(model.optimizer.iterations) // len(batches)
+    choice = HeldOut(run, held_out.pictures, targets(held_out, recipe.labels))
+    choice.begin_at(first_epoch)
     model.fit(
         batches,
         epochs=recipe.epochs,
         initial_epoch=first_epoch,
         shuffle=False,
-        validation_data=(network_input(watched.pictures), one_hot(watched.labels)),
-        validation_batch_size=256,
         verbose=0,
-        callbacks=[
-            _Epoch(batches),
-            _StopOnNaN(run),
-            keras.callbacks.CSVLogger(run.history_file, append=first_epoch > 0),
-            _Checkpoint(run),
-            *callbacks,
-        ],
+        callbacks=[_Epoch(batches), _StopOnNaN(run), choice, *watching, _Checkpoint(run)],
     )
-    with written_whole(run.model_file) as part:
-        model.save(part)
+    return load_keras_model(run.best_file)
 
 
 def _compiled(recipe: Recipe, *, steps_per_epoch: int) -> keras.Model:
@@ -77,9 +128,9 @@ def _compiled(recipe: Recipe, *, steps_per_epoch: int) -> keras.Model:
         warmup_target=recipe.learning_rate,
         warmup_steps=warmup_steps,
     )
-    optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=recipe.weight_decay, use_ema=True, ema_momentum=recipe.average_momentum
-    )
+    # An average over more than a tenth of a short run would still hold its random start.
+    momentum = min(recipe.average_momentum, max(0.0, 1 - 10 / (recipe.epochs * steps_per_epoch)))
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, use_ema=True, ema_momentum=momentum)
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
     model.compile(optimizer, loss, metrics=["accuracy"])
     return model
@@ -108,6 +159,8 @@ class _StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class _Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
+    """Stands last in the list: what it has written is over and done."""
+
     def __init__(self, run: Run) -> None:
         super().__init__()
         self._run = run

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.main import get_command
 
@@ -72,6 +73,27 @@ def test_the_readme_states_the_scores_on_the_model_s_card() -> None:
     evaluation = Classifier().card.evaluation
     assert f"{evaluation.accuracy:.1%}" in README
     assert f"{evaluation.macro_f1:.2f}" in README
+
+
+def test_the_documented_model_card_is_the_shipped_model_s() -> None:
+    from mien.card import DEFAULT_MODEL, read_model
+    from mien.trainer.model_card import model_card
+
+    document = (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8")
+    assert document == model_card(read_model(DEFAULT_MODEL)[1]), "write `mien card` into docs/model-card.md"
+
+
+def test_the_options_of_train_begin_as_the_recipe_does() -> None:
+    from mien.trainer.settings import Recipe
+
+    command = get_command(_application()[0]).commands["train"]  # type: ignore[attr-defined]
+    recipe = msgspec.structs.asdict(Recipe())
+    offered = {option.name: option.default for option in command.params if option.name in recipe}
+    not_a_constant = {"mixed_precision", "warmup_epochs", "average_momentum"}
+    assert offered.keys() >= recipe.keys() - not_a_constant
+    assert {name: recipe[name] for name in offered.keys() - not_a_constant} == {
+        name: default for name, default in offered.items() if name not in not_a_constant
+    }
 
 
 def test_the_file_s_links_lead_somewhere() -> None:

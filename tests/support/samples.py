@@ -36,17 +36,41 @@ def make_observation(outbox: UUID = OUTBOX, seq: int = 1, **changes: object) -> 
     return Observation(**(fields | changes))  # type: ignore[arg-type]
 
 
-def fer2013_csv(training: int = 140, public_test: int = 35, header: str = "emotion,pixels,Usage") -> str:
-    """FER-2013's form with patterns in place of faces: each class has stripes of its own direction and width."""
+def fer2013_csv(
+    training: int = 140, public_test: int = 35, header: str = "emotion,pixels,Usage", kinds: int | None = None
+) -> str:
+    """FER-2013's form with patterns in place of faces: each class has stripes of its own direction and width.
+
+    No two pictures are equal, or only `kinds` different ones are made and repeated.
+    """
     random = np.random.default_rng(7)
     rows, columns = np.mgrid[0:48, 0:48]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     text.write(header + "\n")
+    made: list[str] = []
     for number in range(training + public_test):
         label = number % 7
+        usage = "Training" if number < training else "PublicTest"
+        if kinds and number >= kinds:
+            writer.writerow([label, made[number % kinds], usage])
+            continue
         phase = rows * np.cos(label) + columns * np.sin(label)
         stripes = 128 + 80 * np.sin(phase * (0.3 + 0.15 * label)) + random.normal(0, 12, (48, 48))
         pixels = " ".join(map(str, np.clip(stripes, 0, 255).astype(int).ravel()))
-        writer.writerow([label, pixels, "Training" if number < training else "PublicTest"])
+        made.append(pixels)
+        writer.writerow([label, pixels, usage])
+    return text.getvalue()
+
+
+def ferplus_csv(count: int = 175) -> str:
+    """FER+'s form for the rows of `fer2013_csv`: nine votes for the label, one for contempt."""
+    columns = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
+    names = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["Usage", "Image name", *columns])
+    for number in range(count):
+        votes = {names[number % 7]: 9, "contempt": 1}
+        writer.writerow(["Training", f"fer{number:07}.png", *(votes.get(column, 0) for column in columns)])
     return text.getvalue()

@@ -1,44 +1,40 @@
-"""From a trained run to a checked int8 file, through the real converter and the real runtime."""
+"""From a trained run to a checked file, through the real converter and the real runtime."""
 
-import json
 from pathlib import Path
 
 import keras
 import pytest
 
-from mien.card import read_card
-from mien.classifier import DEFAULT_MODEL, Classifier
+from mien.card import DEFAULT_MODEL, read_card
+from mien.classifier import Classifier
 from mien.command import main
-from mien.errors import ModelError, TrainingError
+from mien.errors import TrainingError
 from mien.trainer.dataset import Dataset
-from mien.trainer.evaluation import evaluate, load_predictor
+from mien.trainer.evaluation import load_predictor
 from mien.trainer.export import ALIEN_OPS, export, operation_names
+from mien.trainer.run import Run
+from mien.trainer.settings import Recipe
 
 pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, csv_file: Path) -> Path:
-    """A run made with the command itself, exported with the command itself."""
-    folder = tmp_path_factory.mktemp("runs")
-    train = ["train", "--data", str(csv_file), "--run", str(folder / "stripes"), "--epochs", "3", "--batch-size", "14"]
-    assert main(train) == 0
-    out = str(folder / "stripes.tflite")
-    assert main(["export", str(folder / "stripes"), "--data", str(csv_file), "--out", out]) == 0
-    return folder
+def exported(tmp_path_factory: pytest.TempPathFactory, stripes: Run, csv_file: Path) -> Path:
+    out = tmp_path_factory.mktemp("models") / "stripes.tflite"
+    assert main(["export", str(stripes.folder), "--data", str(csv_file), "--out", str(out)]) == 0
+    return out
 
 
-def test_the_exported_file_is_small_and_says_how_good_it_is(folder: Path) -> None:
-    model = folder / "stripes.tflite"
-    card = read_card(model.read_bytes(), model.name)
-    assert model.stat().st_size < 1_500_000
-    assert card.recipe["epochs"] == 3
-    assert (card.evaluation.usage, card.evaluation.count) == ("PublicTest", 35)
-    assert Classifier(model).card == card
+def test_the_exported_file_is_small_and_says_how_good_it_is(exported: Path, stripes: Run) -> None:
+    card = read_card(exported.read_bytes(), exported.name)
+    assert exported.stat().st_size < 1_500_000
+    assert (card.recipe["epochs"], card.calibration) == (3, stripes.metrics().calibration)
+    assert (card.evaluation.usage, card.evaluation.count, card.evaluation.leaks) == ("PublicTest", 35, 0)
+    assert Classifier(exported).card == card
 
 
-def test_the_card_s_scores_are_those_of_the_file(folder: Path, data: Dataset) -> None:
-    classifier = Classifier(folder / "stripes.tflite")
+def test_the_card_s_scores_are_those_of_the_file(exported: Path, data: Dataset) -> None:
+    classifier = Classifier(exported)
     test = data.split("PublicTest")
     right = sum(
         int(classifier(picture).argmax() == label) for picture, label in zip(test.pictures, test.labels, strict=True)
@@ -46,35 +42,18 @@ def test_the_card_s_scores_are_those_of_the_file(folder: Path, data: Dataset) ->
     assert classifier.card.evaluation.accuracy == round(right / len(test), 4)
 
 
-def test_evaluate_gives_the_same_object_for_keras_and_tflite(
-    folder: Path, csv_file: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("quantisation", "bytes_each"), [("float16", 2), ("float32", 4)])
+def test_other_quantisations_are_larger_and_answer_as_keras_does(
+    tmp_path: Path, stripes: Run, csv_file: Path, data: Dataset, quantisation: str, bytes_each: int
 ) -> None:
-    reports = []
-    for model in (folder / "stripes" / "model.keras", folder / "stripes.tflite"):
-        assert main(["evaluate", str(model), "--data", str(csv_file), "--json"]) == 0
-        reports.append(json.loads(capsys.readouterr().out))
-    for report in reports:
-        assert report["count"] == 35
-        assert sum(map(sum, report["confusion"])) == 35
-        assert [sum(row) for row in report["confusion"]] == [5] * 7
-        assert report["accuracy"] == pytest.approx(
-            sum(report["confusion"][place][place] for place in range(7)) / 35, abs=1e-4
-        )
-        f1 = [score["f1"] for score in report["per_class"].values()]
-        assert report["macro_f1"] == pytest.approx(sum(f1) / 7, abs=1e-3)
-    assert reports[0]["accuracy"] == pytest.approx(reports[1]["accuracy"], abs=0.06)
-
-
-def test_evaluate_draws_the_confusion_matrix(
-    folder: Path, csv_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    picture = tmp_path / "confusion.png"
-    model = str(folder / "stripes.tflite")
-    assert main(["evaluate", model, "--data", str(csv_file), "--picture", str(picture)]) == 0
-    assert picture.read_bytes().startswith(b"\x89PNG")
-    shown = capsys.readouterr().out
-    assert "macro-F1" in shown
-    assert "rows are labels" in shown
+    out = tmp_path / "wide.tflite"
+    flags = ["--data", str(csv_file), "--out", str(out), "--quantisation", quantisation]
+    assert main(["export", str(stripes.folder), *flags]) == 0
+    parameters = keras.models.load_model(stripes.model_file).count_params()
+    assert out.stat().st_size == pytest.approx(bytes_each * parameters, rel=0.1)
+    pictures = data.split("PublicTest").pictures
+    scores = [load_predictor(file)[0](pictures) for file in (out, stripes.model_file)]
+    assert scores[0] == pytest.approx(scores[1], abs=0.02)
 
 
 def test_the_shipped_model_has_only_operations_that_devices_run() -> None:
@@ -90,26 +69,18 @@ def test_a_network_that_is_not_unrolled_is_refused(tmp_path: Path, data: Dataset
     training, test = data.split("Training"), data.split("PublicTest")
     out = tmp_path / "loop.tflite"
     with pytest.raises(TrainingError, match="unroll its LSTMs"):
-        export(keras.Model(picture, scores), out, recipe={}, training=training, test=test, usage="PublicTest", seed=1)
+        export(
+            keras.Model(picture, scores), out, quantisation="int8", recipe=Recipe(), calibration="", training=training,
+            learned=training, test=test,
+        )  # fmt: skip
     assert not out.exists()
 
 
-def test_a_broken_keras_file_is_named(tmp_path: Path, data: Dataset) -> None:
-    (tmp_path / "broken.keras").write_text("no zip")
-    with pytest.raises(ModelError, match=r"broken.keras is not a Keras model"):
-        load_predictor(tmp_path / "broken.keras")
-    with pytest.raises(ModelError, match=r"neither a .keras nor a .tflite file"):
-        load_predictor(tmp_path / "broken.onnx")
-
-
-def test_an_answer_that_is_always_right_scores_one(data: Dataset) -> None:
-    import numpy as np
-
-    test = data.split("PublicTest")
-    answers = np.eye(7, dtype=np.float32)[test.labels]
-    votes = answers * 10
-    report = evaluate(lambda pictures: answers, "none", model="oracle", data=test, usage="PublicTest", votes=votes)
-    assert (report.accuracy, report.macro_f1, report.ferplus_majority) == (1.0, 1.0, 1.0)
-    wrong = np.eye(7, dtype=np.float32)[(test.labels + 1) % 7]
-    report = evaluate(lambda pictures: wrong, "none", model="fool", data=test, usage="PublicTest")
-    assert (report.accuracy, report.macro_f1, report.per_class["happy"].recall) == (0.0, 0.0, 0.0)
+def test_options_that_do_not_fit_are_named(
+    tmp_path: Path, stripes: Run, csv_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--data", str(csv_file), "--out", str(tmp_path / "model.tflite")]
+    assert main(["export", str(stripes.folder), *flags, "--quantisation", "int4"]) == 2
+    assert "there is no quantisation 'int4': choose from int8, float16, float32" in capsys.readouterr().err
+    assert main(["export", str(tmp_path), *flags]) == 2
+    assert "holds no run" in capsys.readouterr().err

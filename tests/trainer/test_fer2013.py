@@ -3,12 +3,10 @@ import lzma
 import zipfile
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from samples import fer2013_csv
 
-from mien.emotions import EMOTIONS
 from mien.errors import DataError
 from mien.trainer.dataset import Dataset
 from mien.trainer.fer2013 import read_fer2013
@@ -43,18 +41,6 @@ def test_columns_may_stand_in_another_order(tmp_path: Path) -> None:
     file.write_text(f"emotion, Usage, pixels\n3,Training,{' '.join(['7'] * 2304)}\n")
     one = read_fer2013(file)
     assert (one.labels.tolist(), one.usages.tolist(), int(one.pictures.max())) == ([3], ["Training"], 7)
-
-
-def test_the_folder_form_is_read(tmp_path: Path) -> None:
-    for split in ("train", "test"):
-        for label, emotion in enumerate(EMOTIONS):
-            folder = tmp_path / split / emotion
-            folder.mkdir(parents=True)
-            cv2.imwrite(str(folder / "1.png"), np.full((48, 48), label, np.uint8))
-    folders = read_fer2013(tmp_path)
-    assert folders.split("Test").labels.tolist() == list(range(7))
-    assert folders.pictures[:, 0, 0].tolist() == [*range(7), *range(7)]
-    assert folders.test_usage() == "Test"
 
 
 ROW = "3," + " ".join(["1"] * 2304) + ",Training\n"
@@ -95,8 +81,3 @@ def test_a_missing_split_names_those_there_are(data: Dataset) -> None:
 def test_missing_data_is_named() -> None:
     with pytest.raises(DataError, match=r"/nowhere.csv does not exist"):
         read_fer2013(Path("/nowhere.csv"))
-
-
-def test_a_folder_without_a_class_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="has no pictures in train/angry"):
-        read_fer2013(tmp_path)

@@ -1,5 +1,6 @@
 import csv
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -9,37 +10,44 @@ import numpy as np
 import pytest
 from waiting import wait_for
 
-from mien.errors import TrainingError, UsageError
+from mien.command import main
+from mien.errors import DataError, ModelError, TrainingError, UsageError
 from mien.trainer.dataset import Dataset
-from mien.trainer.networks import cnn_bilstm
+from mien.trainer.duplicates import hold_out
+from mien.trainer.networks import hero, hero_member
 from mien.trainer.run import Run
 from mien.trainer.settings import Recipe
 from mien.trainer.training import train
-from mien.trainer.whole_file import written_whole
-
-RECIPE = Recipe(epochs=2)
 
 pytestmark = pytest.mark.timeout(1200)
+
+QUICK = Recipe(epochs=5, batch_size=14, network="cnn", class_weighting=0.0)
 
 
 def run_of(folder: Path, data: Dataset, recipe: Recipe) -> Run:
     run = Run(folder)
-    train(run, recipe, data.split("Training"), data.split("PublicTest"), [])
+    learned, held_out = hold_out(data, seed=recipe.seed)
+    train(run, recipe, learned, held_out, lambda name: [])
     return run
 
 
-def start_training(folder: Path, csv_file: Path, *flags: str) -> subprocess.Popen[bytes]:
-    """`mien train` as a process of its own, every operation deterministic."""
+def start_training(folder: Path, csv_file: Path, *flags: str, most_bytes: int | None = None) -> subprocess.Popen[bytes]:
+    """`mien train` as a process of its own, every operation deterministic, no file larger than `most_bytes`."""
     command = [sys.executable, "-m", "mien", "train", "--data", str(csv_file), "--run", str(folder), *flags]
     environment = os.environ | {"TF_DETERMINISTIC_OPS": "1"}
-    return subprocess.Popen(command, cwd=folder.parent, env=environment, stderr=subprocess.DEVNULL)
+
+    def limit() -> None:
+        if most_bytes:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+
+    return subprocess.Popen(command, cwd=folder.parent, env=environment, stderr=subprocess.PIPE, preexec_fn=limit)
 
 
-def epochs_of(run: Run) -> list[str]:
+def history_of(run: Run) -> list[dict[str, str]]:
     if not run.history_file.exists():
         return []
     with run.history_file.open() as text:
-        return [row["epoch"] for row in csv.DictReader(text)]
+        return list(csv.DictReader(text))
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, csv_file: Path) -> None:
@@ -47,54 +55,119 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, csv_fil
     assert start_training(tmp_path / "whole", csv_file, *flags).wait(240) == 0
     broken = Run(tmp_path / "broken")
     with start_training(broken.folder, csv_file, *flags) as process:
-        wait_for(lambda: epochs_of(broken) or process.poll() is not None, 240)
+        wait_for(lambda: history_of(broken) or process.poll() is not None, 240)
         process.kill()
     assert not broken.model_file.exists()
     assert start_training(broken.folder, csv_file, "--resume").wait(240) == 0
-    assert epochs_of(broken) == ["0", "1", "2"]
-    expected = keras.models.load_model(tmp_path / "whole" / "model.keras").get_weights()
+    whole = Run(tmp_path / "whole")
+    assert history_of(broken) == history_of(whole)
+    assert [row["epoch"] for row in history_of(broken)] == ["0", "1", "2"]
+    expected = keras.models.load_model(whole.model_file).get_weights()
     found = keras.models.load_model(broken.model_file).get_weights()
     assert all(np.array_equal(one, other) for one, other in zip(expected, found, strict=True))
     with pytest.raises(UsageError, match="holds a finished run"):
         broken.resumable()
 
 
+def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(tmp_path: Path, csv_file: Path) -> None:
+    run = Run(tmp_path / "full")
+    flags = ["--network", "cnn", "--epochs", "1", "--batch-size", "28"]
+    with start_training(run.folder, csv_file, *flags, most_bytes=1_000_000) as process:
+        _, talk = process.communicate(timeout=240)
+    assert process.returncode == 10
+    assert b"full cannot be written (File too large): make room, then go on with --resume" in talk.replace(b"\n", b" ")
+    assert start_training(run.folder, csv_file, "--resume").wait(240) == 0
+    assert run.model_file.exists()
+
+
 def test_it_learns_patterns_that_can_be_learned(tmp_path: Path, data: Dataset) -> None:
-    recipe = Recipe(epochs=5, batch_size=14, warmup_epochs=0.5, average_momentum=0.8, label_smoothing=0.0)
-    run = run_of(tmp_path, data, recipe)
-    with run.history_file.open() as text:
-        history = list(csv.DictReader(text))
+    history = history_of(run_of(tmp_path, data, QUICK))
     assert float(history[-1]["loss"]) < 0.6 * float(history[0]["loss"])
+    assert max(float(row["held_out_accuracy"]) for row in history) > 0.5
 
 
-def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, data: Dataset) -> None:
+def test_the_best_epoch_is_kept_not_the_last(tmp_path: Path, data: Dataset) -> None:
+    run = run_of(tmp_path, data, QUICK)
+    best = max(float(row["held_out_accuracy"]) for row in history_of(run))
+    _, held_out = hold_out(data, seed=QUICK.seed)
+    from mien.trainer.evaluation import load_predictor
+
+    predict, _ = load_predictor(run.best_file)
+    assert float((predict(held_out.pictures).argmax(axis=1) == held_out.labels).mean()) == pytest.approx(best)
+
+
+def test_hero_s_members_are_trained_on_their_own_and_answer_together(tmp_path: Path, data: Dataset) -> None:
+    recipe = Recipe(epochs=1, batch_size=28, network="hero")
+    learned, held_out = hold_out(data, seed=1)
+    model = train(Run(tmp_path), recipe, learned, held_out, lambda name: [])
+    pictures = np.zeros((2, 48, 48, 1), np.float32)
+    logits = []
+    for depth in (1, 2, 3):
+        member = keras.models.load_model(tmp_path / f"hero-{depth}" / "best.keras")
+        logits.append(np.log(member.predict(pictures, verbose=0)))
+    expected = np.exp(np.mean(logits, axis=0))
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert model.predict(pictures, verbose=0) == pytest.approx(expected, abs=1e-5)
+    assert hero([hero_member(1)]).count_params() == hero_member(1).count_params()
+
+
+def test_a_teacher_s_answers_are_half_of_what_a_student_learns(tmp_path: Path, data: Dataset, stripes: Run) -> None:
+    from mien.trainer.targets import targets
+    from mien.trainer.teaching import taught
+
+    goals = taught(targets(data, "fer"), data.pictures, stripes.model_file)
+    assert goals.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert (goals[np.arange(len(data)), data.labels] >= 0.5).all()
+    with pytest.raises(ModelError, match="is not a Keras model"):
+        taught(targets(data, "fer"), data.pictures, tmp_path / "nobody.keras")
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_epoch(tmp_path: Path, data: Dataset) -> None:
     with pytest.raises(TrainingError, match=r"the loss is no longer a number at batch \d+: lower --learning-rate"):
-        run_of(tmp_path, data, Recipe(epochs=2, batch_size=28, learning_rate=1e30, warmup_epochs=0))
+        run_of(tmp_path, data, Recipe(epochs=2, batch_size=28, network="cnn", learning_rate=1e30, warmup_epochs=0))
+
+
+def test_an_emotion_without_pictures_is_named(tmp_path: Path, data: Dataset) -> None:
+    with pytest.raises(DataError, match=r"has no disgust pictures in its Training split"):
+        run_of(tmp_path, data.only(data.labels != 1), QUICK)
 
 
 def test_a_run_does_not_overwrite_another(tmp_path: Path) -> None:
-    Run(tmp_path).begin(RECIPE)
+    Run(tmp_path).begin(QUICK, {})
     with pytest.raises(UsageError, match="holds a run already: go on with --resume"):
-        Run(tmp_path).begin(RECIPE)
+        Run(tmp_path).begin(QUICK, {})
     with pytest.raises(UsageError, match="holds no run"):
         Run(tmp_path / "other").resumable()
+    with pytest.raises(UsageError, match="holds no finished run"):
+        Run(tmp_path).metrics()
 
 
-def test_the_network_is_the_documented_one() -> None:
-    network = cnn_bilstm()
-    assert network.input_shape == (None, 48, 48, 1)
-    assert network.output_shape == (None, 7)
-    assert 1.0e6 < network.count_params() < 1.1e6
-    kinds = [type(layer).__name__ for layer in network.layers]
-    for kind in ("Conv2D", "BatchNormalization", "MaxPooling2D", "SpatialDropout2D", "Bidirectional", "Softmax"):
-        assert kind in kinds
+def test_a_run_leaves_all_that_is_needed_to_repeat_and_judge_it(stripes: Run) -> None:
+    names = {"config.json", "environment.json", "history.csv", "metrics.json", "model.keras", "report.html"}
+    assert {file.name for file in stripes.folder.iterdir()} == names | {"tensorboard"}
+    assert list((stripes.folder / "tensorboard").rglob("events.out.tfevents.*"))
+    metrics = stripes.metrics()
+    assert (len(metrics.labels), metrics.evaluation.count) == (35, 35)
+    right = sum(label == answer for label, answer in zip(metrics.labels, metrics.answers, strict=True))
+    assert metrics.evaluation.accuracy == round(right / 35, 4)
+    assert "fitted on" in metrics.calibration
+    assert stripes.environment()["keras"] == keras.version()
+    page = stripes.report_file.read_text()
+    assert page.count("data:image/png;base64,") == 5
+    assert "http" not in page
 
 
-def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    file = tmp_path / "model.keras"
-    file.write_text("old")
-    with pytest.raises(OSError), written_whole(file) as part:  # noqa: PT011, PT012 (a disk that fills up)
-        part.write_text("half")
-        raise OSError("No space left on device")
-    assert file.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [file]
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (["--network", "vgg"], 2, "there is no network 'vgg': choose from cnn-bilstm, cnn,"),
+        (["--labels", "both"], 2, "there are no labels 'both': choose from fer, ferplus, mix"),
+        (["--labels", "mix"], 2, "learns from mix labels: give --ferplus the path of fer2013new.csv"),
+        (["--resume"], 2, "holds no run: start or end one with"),
+    ],
+)
+def test_options_that_do_not_fit_are_named(
+    tmp_path: Path, csv_file: Path, capsys: pytest.CaptureFixture[str], flags: list[str], code: int, message: str
+) -> None:
+    assert main(["train", "--data", str(csv_file), "--run", str(tmp_path / "run"), *flags]) == code
+    assert message in capsys.readouterr().err

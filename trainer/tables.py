@@ -1,0 +1,75 @@
+"""The trainer's tables for the terminal."""
+
+from rich.console import Console
+from rich.table import Table
+
+from mien.emotions import EMOTIONS
+
+from .comparison import Comparison
+from .evaluation import Report
+from .significance import Interval
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Every figure of an evaluation, with its interval where it has one, and the confusion matrix."""
+    figures = Table("figure", title=f"{report.model}, {report.runtime}", header_style="bold")
+    figures.add_column(f"{report.count} {report.usage} pictures", justify="right")
+    figures.add_column("95 % interval", justify="right")
+    for name, words, value in (
+        ("accuracy", "accuracy", report.accuracy),
+        ("macro_f1", "macro-F1", report.macro_f1),
+        ("", f"accuracy without {report.leaks} leaks", report.accuracy_without_leaks),
+        ("ferplus_majority", f"FER+ majority, {report.ferplus_majority_count} pictures", report.ferplus_majority),
+        ("", "calibration error, labels", report.ece),
+        ("", "calibration error, FER+ majority", report.ece_ferplus),
+    ):
+        if value is not None:
+            figures.add_row(words, f"{value:.2%}", _words(report.intervals.get(name)))
+    console.print(figures)
+    scores = Table("emotion", title="per emotion", header_style="bold")
+    for name in ("precision", "recall", "F1", "pictures"):
+        scores.add_column(name, justify="right")
+    for emotion, score in report.per_class.items():
+        row = (f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.f1:.3f}", str(score.support))
+        scores.add_row(emotion, *row)
+    console.print(scores)
+    confusion = Table("label", title="confusion: rows are labels, columns are answers", header_style="bold")
+    for emotion in EMOTIONS:
+        confusion.add_column(emotion, justify="right")
+    for emotion, counts in zip(EMOTIONS, report.confusion, strict=True):
+        confusion.add_row(emotion, *map(str, counts))
+    console.print(confusion)
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """One row a run, best first, each tested against the first."""
+    table = Table("run", "network", "labels", title=comparison.title, header_style="bold")
+    for name in ("parameters", "epochs", "accuracy", "macro-F1", "FER+", "p"):
+        table.add_column(name, justify="right")
+    for row in comparison.rows:
+        table.add_row(
+            row.run,
+            row.network,
+            row.labels,
+            f"{row.parameters:,}",
+            str(row.epochs),
+            f"{row.accuracy:.1%} {_half_width(row.intervals.get('accuracy'))}",
+            f"{row.macro_f1:.1%} {_half_width(row.intervals.get('macro_f1'))}",
+            "-" if row.ferplus_majority is None else f"{row.ferplus_majority:.1%}",
+            "-" if row.p_value is None else f"{row.p_value:.2g}",
+        )
+    console.print(table)
+    console.print(
+        f"± half of the 95 % bootstrap interval; p: McNemar's test against {comparison.rows[0].run}; FER+: where most "
+        "of its ten people agree",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _half_width(interval: Interval | None) -> str:
+    return f"± {(interval[1] - interval[0]) * 50:.1f}" if interval else ""
+
+
+def _words(interval: Interval | None) -> str:
+    return f"{interval[0]:.1%} to {interval[1]:.1%}" if interval else ""

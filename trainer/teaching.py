@@ -1,0 +1,24 @@
+"""Targets from a teacher: a larger network's answers, half of what a smaller one learns from."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .batches import network_input
+from .keras_model import load_keras_model
+
+
+def taught(targets: NDArray[np.float32], pictures: NDArray[np.uint8], teacher: Path) -> NDArray[np.float32]:
+    """(count, 7) targets of which half are the teacher's scores, each the mean over a picture and its mirror image.
+
+    Knowledge distillation (Hinton et al., 2015) at temperature 1, since a calibrated teacher needs no softening. The
+    teacher looks once at each (48, 48) picture as it is, not at every augmented one: that would cost more than the
+    training. ModelError if `teacher` is not a Keras model.
+    """
+    model = load_keras_model(teacher)
+    inputs = network_input(pictures)
+    scores = [
+        np.asarray(model.predict(view, batch_size=256, verbose=0), np.float32) for view in (inputs, inputs[:, :, ::-1])
+    ]
+    return ((targets + (scores[0] + scores[1]) / 2) / 2).astype(np.float32)
