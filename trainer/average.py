@@ -17,7 +17,6 @@ class WeightAverage:
     def take(self) -> keras.Model:
         """The copy, with the average as it is now; before the first step the weights themselves."""
         optimizer = self._model.optimizer
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # a LossScaleOptimizer wraps the real one
         self.model.set_weights(self._model.get_weights())
         if optimizer.built:
             averages = dict(
@@ -29,5 +28,5 @@ class WeightAverage:
             )
             for weight, own in zip(self._model.weights, self.model.weights, strict=True):
                 if weight.path in averages:
-                    own.assign(averages[weight.path])
+                    own.assign(keras.ops.copy(averages[weight.path]))  # JAX would share, and later delete, the buffer
         return self.model

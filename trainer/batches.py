@@ -21,7 +21,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships no ty
     """Shuffled, augmented batches. Set `epoch` before each epoch: it and `seed` decide order and augmentation.
 
     All batches are of one size, so that devices can share them and nothing is compiled twice: what is left over of an
-    epoch's order waits for the next.
+    epoch's order is left out of it.
     """
 
     def __init__(

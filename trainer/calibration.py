@@ -11,12 +11,15 @@ from mien.errors import TrainingError
 from .batches import network_input
 from .dataset import Dataset
 from .ferplus import majority
+from .keras_model import scores_of
 from .networks import LOGITS
 from .targets import Labels
 
 BINS = 15
 """Of equal width, as in Guo et al., "On Calibration of Modern Neural Networks", ICML 2017."""
 FEWEST_PICTURES = 10
+LIMIT = 3.0
+"""Of the logarithm of a temperature; a network that asks for more is not to be mended by one."""
 
 
 def expected_calibration_error(scores: NDArray[np.float32], labels: NDArray[np.integer]) -> float:
@@ -38,7 +41,7 @@ def temperature(scores: NDArray[np.float32], labels: NDArray[np.integer]) -> flo
         likelihoods = log_softmax(logarithms / np.exp(log_temperature), axis=1)
         return -float(likelihoods[np.arange(len(labels)), labels].mean())
 
-    return float(np.exp(minimize_scalar(surprise, bounds=(-3.0, 3.0), method="bounded").x))
+    return float(np.exp(minimize_scalar(surprise, bounds=(-LIMIT, LIMIT), method="bounded").x))
 
 
 def what_counts(data: Dataset, labels: Labels) -> tuple[Dataset, NDArray[np.integer], str]:
@@ -58,10 +61,12 @@ def calibrate(model: keras.Model, held_out: Dataset, labels: Labels) -> str:
     """Divide a network's logits by the temperature that `held_out` asks for; what was done, in words for its card."""
     pictures, answers, words = what_counts(held_out, labels)
     inputs = network_input(pictures.pictures)
-    before = np.asarray(model.predict(inputs, batch_size=256, verbose=0))
+    before = scores_of(model, inputs)
     found = temperature(before, answers)
+    if abs(np.log(found)) > 0.99 * LIMIT:
+        return f"none: {len(pictures)} held-out Training pictures ask for the temperature {found:.3f}, too far off"
     fold_temperature(model, found)
-    after = np.asarray(model.predict(inputs, batch_size=256, verbose=0))
+    after = scores_of(model, inputs)
     return (
         f"temperature {found:.3f}, folded into the weights, fitted on {len(pictures)} held-out Training pictures "
         f"{words}: expected calibration error there {expected_calibration_error(before, answers):.4f} before, "

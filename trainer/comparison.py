@@ -25,7 +25,7 @@ class Row(Struct, frozen=True, kw_only=True):
     f1: dict[str, float]
     """Of each emotion."""
     p_value: float | None
-    """McNemar's test against the first row, on the labels: below 0.05 the two hardly answer equally well by chance."""
+    """McNemar's test against the first row, on the labels; not corrected for several tests."""
 
 
 class Comparison(Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """Labelled pictures in memory, with the split each belongs to."""
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +21,7 @@ class Dataset:
     labels: NDArray[np.uint8]
     """(count,), places in `mien.emotions.EMOTIONS`."""
     usages: NDArray[np.str_]
-    """(count,), the split of each picture: Training, PublicTest, PrivateTest or Test."""
+    """(count,), the split of each picture: Training, PublicTest, PrivateTest, Test or Validation."""
     votes: NDArray[np.float32] | None = None
     """(count, 7), how many of FER+'s ten people chose each emotion, where FER+ was read."""
     skipped: tuple[str, ...] = ()
@@ -47,8 +48,8 @@ class Dataset:
         )
 
     def test_usage(self) -> str:
-        """The split to report on: PublicTest; or Test, of forms that have no PublicTest; or the only one there is."""
-        for usage in ("PublicTest", "Test"):
+        """The split to report on: the first there is of PublicTest, Test, PrivateTest, Validation; else the first."""
+        for usage in ("PublicTest", "Test", "PrivateTest", "Validation"):
             if usage in self.usages:
                 return usage
         return str(self.usages[0])
@@ -57,12 +58,20 @@ class Dataset:
         """Pictures of each emotion, in the order of EMOTIONS."""
         return [int((self.labels == label).sum()) for label in range(len(EMOTIONS))]
 
+    def digest(self) -> str:
+        """SHA-256 of pictures, labels, splits and votes: equal for equal data, whatever file it came in."""
+        parts = [self.pictures, self.labels, np.array("\n".join(self.usages.tolist()).encode())]
+        found = hashlib.sha256()
+        for part in [*parts, self.votes] if self.votes is not None else parts:
+            found.update(np.ascontiguousarray(part).tobytes())
+        return found.hexdigest()
+
     def check_every_emotion(self) -> None:
         """DataError names the emotions that have no picture: nothing can be learned of them."""
         missing = [emotion for emotion, count in zip(EMOTIONS, self.counts(), strict=True) if not count]
         if missing:
             raise DataError(
-                f"{self.name} has no {' and no '.join(missing)} pictures in its {self.usages[0]} split: "
+                f"{self.name} has no {' and no '.join(missing)} pictures to learn from: "
                 f"training needs all of {', '.join(EMOTIONS)}"
             )
 

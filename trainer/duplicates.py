@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.errors import DataError
+
 from .dataset import Dataset
 
 HELD_OUT_SHARE = 0.1
@@ -26,6 +28,7 @@ def hold_out(data: Dataset, *, seed: int) -> tuple[Dataset, Dataset]:
 
     A tenth is drawn by `seed`; of it those are left out that also stand in another split of `data`, and no picture to
     learn from is also held out, so that choosing on the second part tells nothing of either the first or the test.
+    DataError if a part is empty.
     """
     training = data.split("Training")
     others = data.pictures[data.usages != "Training"]
@@ -35,6 +38,8 @@ def hold_out(data: Dataset, *, seed: int) -> tuple[Dataset, Dataset]:
     drawn[np.random.default_rng((seed, len(training))).choice(len(training), count, replace=False)] = True
     held_out = drawn & ~standing_in(training.pictures, others)
     learned = ~drawn & ~np.isin(numbers, numbers[held_out])
+    if not held_out.any() or not learned.any():
+        raise DataError(f"{data.name} has too few Training pictures that stand in no other split: add pictures")
     return training.only(learned), training.only(held_out)
 
 

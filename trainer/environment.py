@@ -1,4 +1,4 @@
-"""What a run ran on: versions and devices."""
+"""What a run ran on: versions, devices and data."""
 
 import os
 import platform
@@ -9,12 +9,14 @@ import keras
 from mien.version import VERSION
 
 from .accelerators import accelerators
+from .dataset import Dataset
+from .run import DATA
 
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "opencv-python-headless")
 
 
-def environment() -> dict[str, str]:
-    """Names and values, all text."""
+def environment(data: Dataset) -> dict[str, str]:
+    """Names and values, all text, and of `data` the digest that tells whether a run goes on with the same."""
     found = {"mien": VERSION, "python": platform.python_version(), "backend": keras.backend.backend()}
     for package in PACKAGES:
         try:
@@ -23,6 +25,7 @@ def environment() -> dict[str, str]:
             continue
     return {
         **found,
+        DATA: data.digest(),
         "machine": platform.machine(),
         "processors": str(os.cpu_count()),
         "accelerators": ", ".join(accelerators()) or "none",

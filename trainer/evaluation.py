@@ -19,7 +19,7 @@ from .calibration import expected_calibration_error
 from .dataset import Dataset
 from .duplicates import standing_in
 from .ferplus import majority
-from .keras_model import load_keras_model
+from .keras_model import load_keras_model, scores_of
 from .significance import interval_of_share, intervals
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -54,7 +54,7 @@ def predict_with_keras(model: keras.Model) -> tuple[Predict, str]:
     """A Keras model's predictions and its runtime's name."""
 
     def predict(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.asarray(model.predict(network_input(pictures), batch_size=256, verbose=0))
+        return scores_of(model, network_input(pictures))
 
     return predict, f"keras {keras.version()} on {keras.backend.backend()}"
 

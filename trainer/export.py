@@ -21,7 +21,7 @@ from mien.preprocessing import PREPROCESSING
 
 from .batches import network_input
 from .dataset import Dataset
-from .evaluation import Report, evaluate, load_predictor, predict_with_keras
+from .evaluation import Report, evaluate, predict_with_keras
 from .settings import Recipe
 from .whole_file import written_whole
 
@@ -47,16 +47,23 @@ MOST_DROP = 0.005
 """Of accuracy; more, and the ranges of the activations are measured again on as many pictures of each emotion."""
 
 
-class Exported(Struct, frozen=True, kw_only=True):
-    """What an export came to; fractions."""
+class Change(Struct, frozen=True, kw_only=True):
+    """What a conversion changes, on pictures held out; fractions."""
 
-    report: Report
     agreement: float
     """How often the file and Keras give the same first answer."""
     drop: float
     """Of accuracy, from Keras to the file; negative where the file is better."""
     drop_per_class: dict[str, float]
     """Of each emotion's recall."""
+
+
+class Exported(Struct, frozen=True, kw_only=True):
+    """What an export came to."""
+
+    report: Report
+    """Of the file, on the split that only reports."""
+    change: Change
 
 
 def export(
@@ -68,63 +75,65 @@ def export(
     calibration: str,
     training: Dataset,
     learned: Dataset,
+    held_out: Dataset,
     test: Dataset,
 ) -> Exported:
     """Convert, check, score and write a model.
 
     `learned` are the pictures of `training` that it learned from; on some of them the ranges of the activations are
-    measured. `calibration` are the card's words on confidence. TrainingError names what is wrong with a conversion;
-    nothing is written then.
+    measured, and what they cost is judged on `held_out`; `test` only reports. `calibration` are the card's words on
+    confidence. TrainingError names what is wrong with a conversion; nothing is written then.
     """
     convert(model)  # an LSTM that is not unrolled makes the int8 converter crash; this one refuses it with a reason
-    scores = predict_with_keras(model)[0](test.pictures)
-    before = evaluate(scores, model=model.name, runtime="keras", data=test)
-    plain = _candidate(model, quantisation, _some(learned, recipe.seed), scores, before, test, training)
-    weights, exported = plain
-    if quantisation == "int8" and exported.drop > MOST_DROP:
-        balanced = _candidate(model, quantisation, _balanced(learned, recipe.seed), scores, before, test, training)
-        weights, exported = min(plain, balanced, key=lambda candidate: candidate[1].drop)
-    if exported.agreement < LEAST_AGREEMENT:
+    weights, change = _candidate(model, quantisation, _some(learned, recipe.seed), held_out)
+    if quantisation == "int8" and change.drop > MOST_DROP:
+        balanced = _candidate(model, quantisation, _balanced(learned, recipe.seed), held_out)
+        weights, change = min((weights, change), balanced, key=lambda candidate: candidate[1].drop)
+    if change.agreement < LEAST_AGREEMENT:
         raise TrainingError(
-            f"{quantisation} agrees with Keras on {exported.agreement:.1%} of answers only: train longer, or export "
+            f"{quantisation} agrees with Keras on {change.agreement:.1%} of answers only: train longer, or export "
             "with --quantisation float16"
         )
-    exported = msgspec.structs.replace(exported, report=msgspec.structs.replace(exported.report, model=out.name))
-    card = _card(model, weights, WORDS[quantisation], recipe, calibration, learned, exported.report.for_card())
+    scores, runtime = _answers(model, weights, test)
+    report = evaluate(scores, model=out.name, runtime=runtime, data=test, training=training)
+    card = _card(model, weights, WORDS[quantisation], recipe, calibration, learned, report.for_card())
     with written_whole(out) as part:
         part.write_bytes(append_card(weights, card))
-    return exported
+    return Exported(report=report, change=change)
 
 
 def _candidate(
-    model: keras.Model,
-    quantisation: Quantisation,
-    pictures: NDArray[np.float32],
-    keras_scores: NDArray[np.float32],
-    before: Report,
-    test: Dataset,
-    training: Dataset,
-) -> tuple[bytes, Exported]:
-    """The weights of one conversion, checked, and what it comes to on the real runtime."""
+    model: keras.Model, quantisation: Quantisation, pictures: NDArray[np.float32], held_out: Dataset
+) -> tuple[bytes, Change]:
+    """The weights of one conversion, checked, and what it changes on pictures held out."""
     weights = convert(model, quantisation, pictures)
     _check_size(weights, model, BYTES[quantisation])
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "candidate.tflite"
-        unscored = Evaluation(data=test.name, usage="", count=0, accuracy=0.0, macro_f1=0.0, per_class={})
-        file.write_bytes(append_card(weights, _card(model, weights, "", Recipe(), "", training, unscored)))
-        _check_behaviour(Classifier(file), test)
-        predict, runtime = load_predictor(file)
-        scores = predict(test.pictures)
-    report = evaluate(scores, model=file.name, runtime=runtime, data=test, training=training)
-    return weights, Exported(
-        report=report,
+    scores, _ = _answers(model, weights, held_out)
+    keras_scores = predict_with_keras(model)[0](held_out.pictures)
+    before, after = (evaluate(each, model="", runtime="", data=held_out) for each in (keras_scores, scores))
+    return weights, Change(
         agreement=float((scores.argmax(axis=1) == keras_scores.argmax(axis=1)).mean()),
-        drop=round(before.accuracy - report.accuracy, 4),
+        drop=round(before.accuracy - after.accuracy, 4),
         drop_per_class={
-            emotion: round(before.per_class[emotion].recall - report.per_class[emotion].recall, 4)
+            emotion: round(before.per_class[emotion].recall - after.per_class[emotion].recall, 4)
             for emotion in EMOTIONS
         },
     )
+
+
+def _answers(model: keras.Model, weights: bytes, data: Dataset) -> tuple[NDArray[np.float32], str]:
+    """The real runtime's scores, and its name. TrainingError if they are no numbers or depend on what came before."""
+    unscored = Evaluation(data=data.name, usage="", count=0, accuracy=0.0, macro_f1=0.0, per_class={})
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "candidate.tflite"
+        file.write_bytes(append_card(weights, _card(model, weights, "", Recipe(), "", data, unscored)))
+        classifier = Classifier(file)
+    scores = np.stack([classifier(picture) for picture in data.pictures])
+    if not np.isfinite(scores).all():
+        raise TrainingError("the converted model answers NaN: convert from a saved model, not from a function")
+    if not np.array_equal(classifier(data.pictures[0]), scores[0]):
+        raise TrainingError("the converted model remembers earlier pictures: keep the LSTM unrolled")
+    return scores, classifier.runtime
 
 
 def convert(
@@ -187,16 +196,6 @@ def _check_size(weights: bytes, model: keras.Model, bytes_each: int) -> None:
             f"the file has {len(weights)} bytes for {model.count_params()} parameters of {bytes_each}: the weights "
             "were not all converted"
         )
-
-
-def _check_behaviour(classifier: Classifier, test: Dataset) -> None:
-    first, other = test.pictures[0], test.pictures[1]
-    before = classifier(first)
-    if not np.isfinite(before).all():
-        raise TrainingError("the converted model answers NaN: convert from a saved model, not from a function")
-    classifier(other)
-    if not np.array_equal(classifier(first), before):
-        raise TrainingError("the converted model remembers earlier pictures: keep the LSTM unrolled")
 
 
 def operation_names(weights: bytes) -> list[str]:

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from .dataset import Dataset
 
 COLUMNS = ("emotion", "pixels", "Usage")
 PIXELS = SIDE_PIXELS * SIDE_PIXELS
+DAMAGES = (lzma.LZMAError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError, csv.Error)
 
 
 def read_fer2013(path: Path) -> Dataset:
@@ -29,7 +31,7 @@ def read_fer2013(path: Path) -> Dataset:
     try:
         with _open_text(path) as lines:
             return _read_csv(path, lines)
-    except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, RuntimeError, *DAMAGES) as error:
         raise DataError(f"{path} cannot be read ({error}): download it again") from error
 
 
@@ -41,10 +43,10 @@ def _open_text(path: Path) -> Iterator[TextIO]:
             if len(members) != 1:
                 raise DataError(f"{path} holds {len(members)} CSV files: unpack it and name the one to read")
             with archive.open(members[0]) as raw:
-                yield io.TextIOWrapper(raw, encoding="ascii", newline="")
+                yield io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
         return
     openers: dict[str, Callable[..., TextIO]] = {".gz": gzip.open, ".xz": lzma.open}
-    with openers.get(path.suffix, open)(path, "rt", encoding="ascii", newline="") as text:
+    with openers.get(path.suffix, open)(path, "rt", encoding="utf-8-sig", newline="") as text:
         yield text
 
 

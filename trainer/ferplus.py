@@ -13,27 +13,32 @@ VOTES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutra
 VOTERS = 10
 
 
-def read_ferplus(path: Path, count: int) -> NDArray[np.float32]:
-    """The votes for FER-2013's first `count` rows: (count, 7), of ten in all with those for other columns.
+def read_ferplus(path: Path, usages: NDArray[np.str_]) -> NDArray[np.float32]:
+    """The votes for FER-2013's rows, whose splits are `usages`: (count, 7), of ten in all with those for other columns.
 
-    Row i of fer2013new.csv belongs to row i of fer2013.csv. DataError if columns or rows are missing.
+    Row i of fer2013new.csv belongs to row i of fer2013.csv. DataError if columns or rows are missing, or if a row
+    stands in another split there, so that the votes would go to the wrong pictures.
     """
     try:
         with path.open(encoding="ascii", newline="") as text:
             rows = csv.DictReader(text)
-            missing = [name for name in VOTES if name not in (rows.fieldnames or [])]
+            missing = [name for name in ("Usage", *VOTES) if name not in (rows.fieldnames or [])]
             if missing:
                 raise DataError(f"{path} lacks the column {', '.join(missing)}: FER+ is in fer2013new.csv")
-            votes = [[float(row[name]) for name in VOTES] for row in rows]
+            found = [(row["Usage"], [float(row[name]) for name in VOTES]) for row in rows]
     except OSError as error:
         raise DataError(
             f"{path} cannot be read ({error.strerror}): give --ferplus the path of fer2013new.csv"
         ) from error
     except (ValueError, TypeError, csv.Error) as error:
         raise DataError(f"{path} is damaged after {rows.line_num} lines: download it again") from error
-    if len(votes) < count:
-        raise DataError(f"{path} has {len(votes)} rows for {count} pictures: it must belong to the same fer2013.csv")
-    return np.array(votes[:count], np.float32)
+    cure = "it must belong to the same, whole fer2013.csv"
+    if len(found) < len(usages):
+        raise DataError(f"{path} has {len(found)} rows for {len(usages)} pictures: {cure}")
+    for row, (there, here) in enumerate(zip(found, usages, strict=False), 1):
+        if there[0] != here:
+            raise DataError(f"{path} calls row {row} {there[0]}, the pictures call it {here}: {cure}")
+    return np.array([votes for _, votes in found[: len(usages)]], np.float32)
 
 
 def majority(votes: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -3,7 +3,6 @@
 import csv
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -15,9 +14,6 @@ from .calibration import BINS
 from .dataset import Dataset
 
 DOTS_PER_INCH = 120
-
-mpl.use("agg")
-mpl.rcParams["svg.hashsalt"] = "mien"  # the same figures give the same file
 
 
 def confusion_figure(evaluation: Evaluation, title: str, *, normalised: bool = False) -> Figure:

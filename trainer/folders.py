@@ -1,6 +1,5 @@
 """Reads pictures from folders by emotion, with or without folders by split around them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -14,7 +13,10 @@ from mien.preprocessing import SIDE_PIXELS
 from .dataset import Dataset
 
 PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-USAGES = {"train": "Training", "training": "Training", "test": "Test", "val": "Validation", "validation": "Validation"}
+USAGES = {
+    "train": "Training", "training": "Training", "test": "Test", "publictest": "PublicTest",
+    "privatetest": "PrivateTest", "val": "Validation", "valid": "Validation", "validation": "Validation",
+}  # fmt: skip
 """The folder form of FER-2013 joins PublicTest and PrivateTest in test/, so it gets a name of its own."""
 NAMES: dict[str, str] = {
     **dict(zip(EMOTIONS, EMOTIONS, strict=True)),
@@ -33,8 +35,8 @@ def read_folders(path: Path) -> Dataset:
     """Read `path`/SPLIT/EMOTION/* or `path`/EMOTION/*, which are all Training.
 
     Pictures become grey and 48x48. Left out and named in `skipped`: pictures that cannot be read, of less than
-    24 pixels or not nearly square, and folders of other emotions. DataError if that is more than one picture in a
-    hundred, or if there is none.
+    24 pixels or not nearly square, and folders of other emotions. DataError if more than one picture in a hundred (one
+    may always) cannot be used, or if there is none.
     """
     pictures, labels, usages, skipped, unreadable = [], [], [], [], 0
     for folder, usage in _splits(path):
@@ -53,9 +55,9 @@ def read_folders(path: Path) -> Dataset:
                 pictures.append(picture)
                 labels.append(EMOTIONS.index(emotion))
                 usages.append(usage)
-    if not pictures:
+    if not pictures and not unreadable:
         raise DataError(f"{path} has no pictures in train/{EMOTIONS[0]}, {EMOTIONS[0]} and so on: sort them by emotion")
-    if unreadable > max(1, MOST_SKIPPED * len(pictures)):
+    if unreadable > max(min(1, len(pictures)), MOST_SKIPPED * len(pictures)):
         raise DataError(
             f"{path} has {unreadable} pictures of {unreadable + len(pictures)} that cannot be used, "
             f"first {next(line for line in skipped if 'no emotion' not in line)}: mend or remove them"
@@ -69,11 +71,10 @@ def read_folders(path: Path) -> Dataset:
     )
 
 
-def _splits(path: Path) -> Iterator[tuple[Path, str]]:
-    named = [
-        (folder, USAGES[folder.name.lower()]) for folder in sorted(path.iterdir()) if folder.name.lower() in USAGES
-    ]
-    yield from named or [(path, "Training")]
+def _splits(path: Path) -> list[tuple[Path, str]]:
+    folders = [folder for folder in sorted(path.iterdir()) if folder.is_dir()]
+    named = [(folder, USAGES[folder.name.lower()]) for folder in folders if folder.name.lower() in USAGES]
+    return named or [(path, "Training")]
 
 
 def read_gray(file: Path) -> NDArray[np.uint8] | None:

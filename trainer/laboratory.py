@@ -82,7 +82,8 @@ def _cropped(path: Path, files: Iterable[tuple[Path, str | None]], *, find: bool
             pictures.append(scaled(boxes[0].crop(picture) if find else picture))
             labels.append(EMOTIONS.index(emotion))
     if not pictures:
-        raise DataError(f"{path} has no picture that can be used, first {skipped[0]}: unpack it again")
+        first = f", first {skipped[0]}" if skipped else ""
+        raise DataError(f"{path} has no picture that can be used{first}: unpack it again")
     return Dataset(
         name=path.name,
         pictures=np.stack(pictures),

@@ -17,6 +17,7 @@ def model_card(card: Card) -> str:
     """The card as Markdown, in the sections that Mitchell et al. name."""
     scores = card.evaluation
     recipe = ", ".join(f"{name} {value}" for name, value in card.recipe.items() if value not in (None, 0, False))
+    with_intervals = ", with 95 % bootstrap intervals" if scores.intervals else ""
     lines = [
         f"# Model card: {card.network}",
         "",
@@ -42,8 +43,8 @@ def model_card(card: Card) -> str:
         "",
         "## Metrics",
         "",
-        f"Measured with this very file through its runtime on {scores.count} {scores.usage} pictures of {scores.data}, "
-        "with 95 % bootstrap intervals. Calibration: " + card.calibration + ".",
+        f"Measured with this very file through its runtime on {scores.count} {scores.usage} pictures of {scores.data}"
+        f"{with_intervals}. Calibration: {card.calibration}.",
         "",
         "| figure | value | interval |",
         "|---|---|---|",
@@ -71,7 +72,7 @@ def model_card(card: Card) -> str:
         "",
         f"{card.training_data}. FER-2013's labels agree with most of FER+'s ten people on 72 % of the pictures only: "
         "an accuracy of 73 % on its labels is close to their own noise. Some of its test pictures are exact copies of "
-        "training pictures; the score without them stands above.",
+        "training pictures.",
         "",
         "## Ethical considerations and caveats",
         "",

@@ -48,6 +48,10 @@ class TrainingProgress(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         )
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Give the terminal back; to be called where a training breaks off, too."""
         self._progress.stop()
 
 

@@ -20,7 +20,7 @@ def read_data(path: Path, ferplus: Path | None = None) -> Dataset:
     """
     if not path.is_dir():
         data = read_fer2013(path)
-        return data if ferplus is None else replace(data, votes=read_ferplus(ferplus, len(data)))
+        return data if ferplus is None else replace(data, votes=read_ferplus(ferplus, data.usages))
     if ferplus is not None:
         raise UsageError(f"--ferplus belongs to the rows of fer2013.csv, not to the folder {path}: leave it out")
     return read_ck_plus(path) or read_jaffe(path) or read_folders(path)

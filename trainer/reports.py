@@ -106,8 +106,8 @@ def comparison_sections(comparison: Comparison) -> list[Section]:
         Section(
             heading="Networks",
             paragraphs=(
-                "Intervals are 95 % bootstrap intervals; p is McNemar's exact test against the first row. Below 0.05 "
-                "the difference is hardly chance.",
+                "Intervals are 95 % bootstrap intervals; p is McNemar's exact test against the first row, not "
+                "corrected for several tests.",
             ),
             table=[
                 ["run", "network", "labels", "parameters", "epochs", "accuracy", "interval", "macro-F1", "FER+", "p"],

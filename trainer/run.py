@@ -14,6 +14,8 @@ from .settings import Recipe
 from .whole_file import written_whole
 
 Content = TypeVar("Content")
+DATA = "data_sha256"
+"""The name of the data's digest in an environment."""
 
 
 class Metrics(Struct, frozen=True, kw_only=True):
@@ -70,22 +72,32 @@ class Run:
     def report_file(self) -> Path:
         return self.folder / "report.html"
 
-    def begin(self, recipe: Recipe, environment: dict[str, str]) -> None:
-        """Make the folder for a new run. UsageError if one stands there already."""
+    def check_new(self) -> None:
+        """UsageError if a run stands here already."""
         if self.recipe_file.exists():
             raise UsageError(f"{self.folder} holds a run already: go on with --resume, or name another folder")
+
+    def begin(self, recipe: Recipe, environment: dict[str, str]) -> None:
+        """Make the folder for a new run. UsageError if one stands there already or the folder cannot be made."""
+        self.check_new()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _write_json(self.environment_file, environment)
-            _write_json(self.recipe_file, recipe)
         except OSError as error:
-            raise UsageError(f"{self.folder} cannot be written ({error.strerror}): name another --run") from error
+            raise UsageError(f"{self.folder} cannot be made ({error.strerror}): name another --run") from error
+        _write_json(self.environment_file, environment)
+        _write_json(self.recipe_file, recipe)
+
+    def check_data(self, digest: str) -> None:
+        """DataError if the run began with other data: its held-out pictures would be others."""
+        if self.environment()[DATA] != digest:
+            raise DataError(f"{self.folder} began with other data: give the same --data and --ferplus as then")
 
     def end(self, metrics: Metrics) -> None:
         """Write the metrics and remove what was needed only to go on."""
         _write_json(self.metrics_file, metrics)
-        self.checkpoint_file.unlink(missing_ok=True)
-        self.best_file.unlink(missing_ok=True)
+        for name in (self.checkpoint_file.name, self.best_file.name):
+            for file in self.folder.rglob(name):  # HERO's members have theirs
+                file.unlink()
 
     def resumable(self) -> Recipe:
         """The recipe of the unfinished run that stands here. UsageError if there is none or it has ended."""
@@ -114,8 +126,11 @@ def _write_json(file: Path, content: object) -> None:
 def _read_json(file: Path, kind: type[Content], folder: Path) -> Content:
     try:
         return msgspec.json.decode(file.read_bytes(), type=kind)
-    except FileNotFoundError as error:
-        missing = "no run" if file.name == "config.json" else "no finished run"
-        raise UsageError(f"{folder} holds {missing}: start or end one with `mien train --run {folder}`") from error
+    except OSError as error:
+        if (folder / "config.json").exists():
+            cure = "it has not ended: go on with `mien train --resume`"
+        else:
+            cure = f"it holds no run: start one with `mien train --run {folder}`"
+        raise UsageError(f"{file} cannot be read ({error.strerror}), {cure}") from error
     except msgspec.MsgspecError as error:
-        raise DataError(f"{file} is damaged ({error}): start a new run in another folder") from error
+        raise DataError(f"{file} is damaged or of another release ({error}): train anew in another folder") from error

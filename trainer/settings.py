@@ -21,7 +21,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     seed: int = 1
     learning_rate: float = 2e-3
     """The peak, reached after `warmup_epochs`, then a cosine down to a hundredth of it."""
-    warmup_epochs: float = 0.5
+    warmup_epochs: float = 1.0
     weight_decay: float = 0.02
     label_smoothing: float = 0.0
     class_weighting: float = 0.5

@@ -1,5 +1,6 @@
 """The trainer's tables for the terminal."""
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -42,28 +43,28 @@ def print_report(report: Report, console: Console) -> None:
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
-    """One row a run, best first, each tested against the first."""
-    table = Table("run", "network", "labels", title=comparison.title, header_style="bold")
-    for name in ("parameters", "epochs", "accuracy", "macro-F1", "FER+", "p"):
-        table.add_column(name, justify="right")
+    """One row a run, best first, each tested against the first; in percent."""
+    table = Table("run", "network", title=comparison.title, header_style="bold", box=box.SIMPLE)
+    for column in table.columns:
+        column.overflow = "fold"
+    for name in ("size", "accuracy", "macro-F1", "FER+", "p"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in comparison.rows:
         table.add_row(
             row.run,
             row.network,
-            row.labels,
-            f"{row.parameters:,}",
-            str(row.epochs),
-            f"{row.accuracy:.1%} {_half_width(row.intervals.get('accuracy'))}",
-            f"{row.macro_f1:.1%} {_half_width(row.intervals.get('macro_f1'))}",
-            "-" if row.ferplus_majority is None else f"{row.ferplus_majority:.1%}",
+            f"{row.parameters / 1e6:.2f} M",
+            f"{row.accuracy * 100:.1f} {_half_width(row.intervals.get('accuracy'))}",
+            f"{row.macro_f1 * 100:.1f} {_half_width(row.intervals.get('macro_f1'))}",
+            "-" if row.ferplus_majority is None else f"{row.ferplus_majority * 100:.1f}",
             "-" if row.p_value is None else f"{row.p_value:.2g}",
         )
     console.print(table)
     console.print(
-        f"± half of the 95 % bootstrap interval; p: McNemar's test against {comparison.rows[0].run}; FER+: where most "
-        "of its ten people agree",
+        "Percent, ± half of the 95 % bootstrap interval. FER+: where most of its ten people agree. "
+        f"p: McNemar's test against {comparison.rows[0].run}, not corrected for several tests.",
         highlight=False,
-        soft_wrap=True,
+        markup=False,
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .batches import network_input
-from .keras_model import load_keras_model
+from .keras_model import load_keras_model, scores_of
 
 
 def taught(targets: NDArray[np.float32], pictures: NDArray[np.uint8], teacher: Path) -> NDArray[np.float32]:
@@ -18,7 +18,5 @@ def taught(targets: NDArray[np.float32], pictures: NDArray[np.uint8], teacher: P
     """
     model = load_keras_model(teacher)
     inputs = network_input(pictures)
-    scores = [
-        np.asarray(model.predict(view, batch_size=256, verbose=0), np.float32) for view in (inputs, inputs[:, :, ::-1])
-    ]
-    return ((targets + (scores[0] + scores[1]) / 2) / 2).astype(np.float32)
+    scores = (scores_of(model, inputs) + scores_of(model, inputs[:, :, ::-1])) / 2
+    return ((targets + scores) / 2).astype(np.float32)

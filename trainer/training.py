@@ -46,10 +46,6 @@ def train(run: Run, recipe: Recipe, learned: Dataset, held_out: Dataset, watch: 
             weights = _train_members(run, recipe, learned, goals, held_out, watch)
         else:
             weights = _fit(run, recipe, learned.pictures, goals, held_out, watch(recipe.network)).get_weights()
-    except OSError as error:
-        raise TrainingError(
-            f"{run.folder} cannot be written ({error.strerror}): make room, then go on with --resume"
-        ) from error
     finally:
         keras.mixed_precision.set_global_policy("float32")
     model = NETWORKS[recipe.network]()
@@ -65,7 +61,7 @@ def _train_members(
     for depth in HERO_DEPTHS:
         name = f"hero-{depth}"
         member = Run(run.folder / name)
-        member.folder.mkdir(exist_ok=True)
+        member.folder.mkdir(parents=True, exist_ok=True)
         own = msgspec.structs.replace(recipe, network=name, seed=recipe.seed + depth)
         members.append(_fit(member, own, learned.pictures, goals, held_out, watch(name)))
     weights: list[NDArray[np.float32]] = hero(members).get_weights()
@@ -154,8 +150,11 @@ class _StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if not math.isfinite((logs or {}).get("loss", 0.0)):
-            kept = f"; {self._run.checkpoint_file} is the last good epoch" if self._run.checkpoint_file.exists() else ""
-            raise TrainingError(f"the loss is no longer a number at batch {batch}: lower --learning-rate{kept}")
+            good = self._run.checkpoint_file
+            kept = f" --from {good}, the last good epoch" if good.exists() else ""
+            raise TrainingError(
+                f"the loss is no longer a number at batch {batch}: begin another run{kept} with a lower --learning-rate"
+            )
 
 
 class _Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]

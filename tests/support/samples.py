@@ -63,14 +63,15 @@ def fer2013_csv(
     return text.getvalue()
 
 
-def ferplus_csv(count: int = 175) -> str:
+def ferplus_csv(training: int = 140, public_test: int = 35) -> str:
     """FER+'s form for the rows of `fer2013_csv`: nine votes for the label, one for contempt."""
     columns = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
     names = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["Usage", "Image name", *columns])
-    for number in range(count):
+    for number in range(training + public_test):
         votes = {names[number % 7]: 9, "contempt": 1}
-        writer.writerow(["Training", f"fer{number:07}.png", *(votes.get(column, 0) for column in columns)])
+        usage = "Training" if number < training else "PublicTest"
+        writer.writerow([usage, f"fer{number:07}.png", *(votes.get(column, 0) for column in columns)])
     return text.getvalue()

@@ -1,5 +1,7 @@
 import numpy as np
+import pytest
 
+from mien.errors import DataError
 from mien.trainer.dataset import Dataset
 from mien.trainer.duplicates import duplicates_across, hold_out, identities, standing_in
 
@@ -41,3 +43,10 @@ def test_what_is_held_out_follows_from_the_seed() -> None:
     one, again, other = (hold_out(data, seed=seed)[1].pictures for seed in (1, 1, 2))
     assert np.array_equal(one, again)
     assert not np.array_equal(one, other)
+
+
+def test_data_of_which_nothing_can_be_held_out_are_refused() -> None:
+    data = with_copies()
+    everywhere = data.only(np.array([5, 100]))  # one Training picture and its copy in PublicTest
+    with pytest.raises(DataError, match="has too few Training pictures that stand in no other split"):
+        hold_out(everywhere, seed=1)

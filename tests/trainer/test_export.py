@@ -19,9 +19,10 @@ pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory, stripes: Run, csv_file: Path) -> Path:
+def exported(tmp_path_factory: pytest.TempPathFactory, stripes: Run, csv_file: Path, votes_file: Path) -> Path:
     out = tmp_path_factory.mktemp("models") / "stripes.tflite"
-    assert main(["export", str(stripes.folder), "--data", str(csv_file), "--out", str(out)]) == 0
+    flags = ["--data", str(csv_file), "--ferplus", str(votes_file), "--out", str(out)]
+    assert main(["export", str(stripes.folder), *flags]) == 0
     return out
 
 
@@ -44,10 +45,11 @@ def test_the_card_s_scores_are_those_of_the_file(exported: Path, data: Dataset) 
 
 @pytest.mark.parametrize(("quantisation", "bytes_each"), [("float16", 2), ("float32", 4)])
 def test_other_quantisations_are_larger_and_answer_as_keras_does(
-    tmp_path: Path, stripes: Run, csv_file: Path, data: Dataset, quantisation: str, bytes_each: int
+    tmp_path: Path, stripes: Run, csv_file: Path, votes_file: Path, data: Dataset, quantisation: str, bytes_each: int
 ) -> None:
     out = tmp_path / "wide.tflite"
-    flags = ["--data", str(csv_file), "--out", str(out), "--quantisation", quantisation]
+    data_flags = ["--data", str(csv_file), "--ferplus", str(votes_file)]
+    flags = [*data_flags, "--out", str(out), "--quantisation", quantisation]
     assert main(["export", str(stripes.folder), *flags]) == 0
     parameters = keras.models.load_model(stripes.model_file).count_params()
     assert out.stat().st_size == pytest.approx(bytes_each * parameters, rel=0.1)
@@ -71,7 +73,7 @@ def test_a_network_that_is_not_unrolled_is_refused(tmp_path: Path, data: Dataset
     with pytest.raises(TrainingError, match="unroll its LSTMs"):
         export(
             keras.Model(picture, scores), out, quantisation="int8", recipe=Recipe(), calibration="", training=training,
-            learned=training, test=test,
+            learned=training, held_out=test, test=test,
         )  # fmt: skip
     assert not out.exists()
 
@@ -83,4 +85,6 @@ def test_options_that_do_not_fit_are_named(
     assert main(["export", str(stripes.folder), *flags, "--quantisation", "int4"]) == 2
     assert "there is no quantisation 'int4': choose from int8, float16, float32" in capsys.readouterr().err
     assert main(["export", str(tmp_path), *flags]) == 2
-    assert "holds no run" in capsys.readouterr().err
+    assert "it holds no run" in capsys.readouterr().err
+    assert main(["export", str(stripes.folder), *flags]) == 5
+    assert "began with other data: give the same --data and --ferplus" in capsys.readouterr().err

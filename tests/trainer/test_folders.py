@@ -57,6 +57,19 @@ def test_more_than_one_in_a_hundred_is_refused_with_the_first(tmp_path: Path) ->
         read_folders(tmp_path)
 
 
+def test_folders_of_which_no_picture_can_be_used_name_the_first(tmp_path: Path) -> None:
+    draw(tmp_path / "sad" / "small.png", 1, 8, 8)
+    with pytest.raises(DataError, match=r"has 1 pictures of 1 that cannot be used, first .*small.png: only 8x8 pixels"):
+        read_data(tmp_path)
+
+
+def test_splits_of_fer2013_s_own_names_are_known(tmp_path: Path) -> None:
+    for split in ("Training", "PublicTest", "PrivateTest"):
+        draw_all(tmp_path / split)
+    (tmp_path / "test").write_text("a file")
+    assert set(read_data(tmp_path).usages) == {"Training", "PublicTest", "PrivateTest"}
+
+
 def test_a_folder_without_pictures_says_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no pictures in train/angry, angry and so on: sort them by emotion"):
         read_data(tmp_path)

@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,8 +6,10 @@ import keras
 import numpy as np
 import pytest
 
+from mien.errors import ModelError
 from mien.trainer.calibration import fold_temperature
 from mien.trainer.export import ALIEN_OPS, convert, operation_names
+from mien.trainer.keras_model import load_keras_model, scores_of
 from mien.trainer.networks import LOGITS, NETWORKS
 
 pytestmark = pytest.mark.timeout(1200)
@@ -55,36 +56,36 @@ def test_a_temperature_divides_the_logits(name: str) -> None:
     assert LOGITS in {layer.name for layer in network._flatten_layers()}
 
 
-def test_weights_trained_on_jax_answer_the_same_on_tensorflow(tmp_path: Path) -> None:
+def test_a_run_on_two_devices_of_jax_leaves_a_model_that_answers_the_same_on_tensorflow(
+    tmp_path: Path, csv_file: Path
+) -> None:
     """Two devices of JAX share each batch here, as two GPUs would."""
     pytest.importorskip("jax", reason="jax is not installed: pip install jax")
     code = """
-import json, sys
-import numpy as np
-from mien.trainer.accelerators import share_the_work
-shared = share_the_work()
-import keras
-from mien.trainer.networks import cnn_bilstm
-network = cnn_bilstm()
-network.compile("adam", "categorical_crossentropy")
-pictures = np.random.default_rng(1).uniform(0, 255, (8, 48, 48, 1)).astype(np.float32)
-network.fit(pictures, np.eye(7, dtype=np.float32)[np.arange(8) % 7], batch_size=8, verbose=0)
-network.save(sys.argv[1])
-print(json.dumps({"devices": shared, "scores": network.predict(pictures, verbose=0).tolist()}))
+import sys, keras, numpy
+from mien.command import main
+done = main(sys.argv[2:])
+from mien.trainer.keras_model import load_keras_model, scores_of
+numpy.save(sys.argv[1], scores_of(load_keras_model(sys.argv[4] + "/model.keras"), numpy.load(sys.argv[1])))
+sys.exit(done)
 """
+    pictures = np.random.default_rng(1).uniform(0, 255, (5, 48, 48, 1)).astype(np.float32)
+    np.save(tmp_path / "scores.npy", pictures)
+    run = tmp_path / "jax"
+    flags = ["--run", str(run), "--data", str(csv_file), "--network", "cnn", "--epochs", "1", "--batch-size", "14"]
+    command = [sys.executable, "-c", code, str(tmp_path / "scores.npy"), "train", *flags]
     environment = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=2", "PATH": ""}
-    file = tmp_path / "trained.keras"
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(file)],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["devices"] == 2
-    pictures = np.random.default_rng(1).uniform(0, 255, (8, 48, 48, 1)).astype(np.float32)
-    assert keras.models.load_model(file).predict(pictures, verbose=0) == pytest.approx(
-        np.array(told["scores"]), abs=1e-5
-    )
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "devices: 2" in done.stderr
+    found = scores_of(load_keras_model(run / "model.keras"), pictures)
+    assert found == pytest.approx(np.load(tmp_path / "scores.npy"), abs=1e-5)
+
+
+@pytest.mark.parametrize(("shape", "classes"), [((64, 64, 1), 7), ((48, 48, 1), 8)])
+def test_a_network_of_another_form_is_named(tmp_path: Path, shape: tuple[int, ...], classes: int) -> None:
+    picture = keras.Input(shape)
+    flat = keras.layers.Flatten()(picture)
+    keras.Model(picture, keras.layers.Dense(classes)(flat)).save(tmp_path / "other.keras")
+    with pytest.raises(ModelError, match="not a grey 48x48 picture to seven scores"):
+        load_keras_model(tmp_path / "other.keras")

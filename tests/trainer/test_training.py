@@ -14,9 +14,12 @@ from mien.command import main
 from mien.errors import DataError, ModelError, TrainingError, UsageError
 from mien.trainer.dataset import Dataset
 from mien.trainer.duplicates import hold_out
+from mien.trainer.evaluation import load_predictor
 from mien.trainer.networks import hero, hero_member
 from mien.trainer.run import Run
 from mien.trainer.settings import Recipe
+from mien.trainer.targets import targets
+from mien.trainer.teaching import taught
 from mien.trainer.training import train
 
 pytestmark = pytest.mark.timeout(1200)
@@ -75,7 +78,7 @@ def test_a_full_disk_stops_the_run_and_room_lets_it_go_on(tmp_path: Path, csv_fi
     with start_training(run.folder, csv_file, *flags, most_bytes=1_000_000) as process:
         _, talk = process.communicate(timeout=240)
     assert process.returncode == 10
-    assert b"full cannot be written (File too large): make room, then go on with --resume" in talk.replace(b"\n", b" ")
+    assert b"best.keras cannot be written (File too large): make room there, then run the command again" in talk
     assert start_training(run.folder, csv_file, "--resume").wait(240) == 0
     assert run.model_file.exists()
 
@@ -90,8 +93,6 @@ def test_the_best_epoch_is_kept_not_the_last(tmp_path: Path, data: Dataset) -> N
     run = run_of(tmp_path, data, QUICK)
     best = max(float(row["held_out_accuracy"]) for row in history_of(run))
     _, held_out = hold_out(data, seed=QUICK.seed)
-    from mien.trainer.evaluation import load_predictor
-
     predict, _ = load_predictor(run.best_file)
     assert float((predict(held_out.pictures).argmax(axis=1) == held_out.labels).mean()) == pytest.approx(best)
 
@@ -112,9 +113,6 @@ def test_hero_s_members_are_trained_on_their_own_and_answer_together(tmp_path: P
 
 
 def test_a_teacher_s_answers_are_half_of_what_a_student_learns(tmp_path: Path, data: Dataset, stripes: Run) -> None:
-    from mien.trainer.targets import targets
-    from mien.trainer.teaching import taught
-
     goals = taught(targets(data, "fer"), data.pictures, stripes.model_file)
     assert goals.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
     assert (goals[np.arange(len(data)), data.labels] >= 0.5).all()
@@ -123,12 +121,14 @@ def test_a_teacher_s_answers_are_half_of_what_a_student_learns(tmp_path: Path, d
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_epoch(tmp_path: Path, data: Dataset) -> None:
-    with pytest.raises(TrainingError, match=r"the loss is no longer a number at batch \d+: lower --learning-rate"):
+    with pytest.raises(
+        TrainingError, match=r"the loss is no longer a number at batch \d+: begin another run with a lower"
+    ):
         run_of(tmp_path, data, Recipe(epochs=2, batch_size=28, network="cnn", learning_rate=1e30, warmup_epochs=0))
 
 
 def test_an_emotion_without_pictures_is_named(tmp_path: Path, data: Dataset) -> None:
-    with pytest.raises(DataError, match=r"has no disgust pictures in its Training split"):
+    with pytest.raises(DataError, match=r"has no disgust pictures to learn from"):
         run_of(tmp_path, data.only(data.labels != 1), QUICK)
 
 
@@ -138,8 +138,30 @@ def test_a_run_does_not_overwrite_another(tmp_path: Path) -> None:
         Run(tmp_path).begin(QUICK, {})
     with pytest.raises(UsageError, match="holds no run"):
         Run(tmp_path / "other").resumable()
-    with pytest.raises(UsageError, match="holds no finished run"):
+    with pytest.raises(UsageError, match="it has not ended: go on with `mien train --resume`"):
         Run(tmp_path).metrics()
+
+
+def test_a_run_goes_on_with_its_own_data_only(stripes: Run, data: Dataset) -> None:
+    with pytest.raises(DataError, match="began with other data: give the same --data and --ferplus as then"):
+        stripes.check_data(data.digest())  # without the votes
+
+
+def test_a_mistyped_teacher_leaves_no_folder_behind(
+    tmp_path: Path, csv_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [
+        "train",
+        "--data",
+        str(csv_file),
+        "--run",
+        str(tmp_path / "run"),
+        "--teacher",
+        str(tmp_path / "no.keras"),
+    ]
+    assert main(command) == 4
+    assert "no.keras is not a Keras model" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_leaves_all_that_is_needed_to_repeat_and_judge_it(stripes: Run) -> None:
@@ -163,7 +185,8 @@ def test_a_run_leaves_all_that_is_needed_to_repeat_and_judge_it(stripes: Run) ->
         (["--network", "vgg"], 2, "there is no network 'vgg': choose from cnn-bilstm, cnn,"),
         (["--labels", "both"], 2, "there are no labels 'both': choose from fer, ferplus, mix"),
         (["--labels", "mix"], 2, "learns from mix labels: give --ferplus the path of fer2013new.csv"),
-        (["--resume"], 2, "holds no run: start or end one with"),
+        (["--resume"], 2, "it holds no run: start one with `mien train --run"),
+        (["--network", "hero", "--from", "one.keras"], 2, "HERO's three networks start from random weights"),
     ],
 )
 def test_options_that_do_not_fit_are_named(
