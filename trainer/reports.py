@@ -84,8 +84,8 @@ def run_sections(run: Run, metrics: Metrics, scores: NDArray[np.float32], report
             heading="Calibration",
             paragraphs=(metrics.calibration,),
             figures=[
-                (f"Accuracy over confidence: {name}", figures[name])
-                for name in ("reliability", "reliability-ferplus")
+                (f"Accuracy over confidence, {words}", figures[name])
+                for name, words in (("reliability", "FER-2013's labels"), ("reliability-ferplus", "FER+ majority"))
                 if name in figures
             ],
         ),

@@ -43,6 +43,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_every_source_file_and_the_model(wheel: Path) -> None:
     expected = {"mien/models/default.tflite", "mien/broker/portrait.jpg", "mien/broker/portrait.txt", "mien/py.typed"}
+    expected.add("mien/trainer/page.html")
     for folder in ("mien", "edge", "trainer", "broker", "deploy"):
         for file in (ROOT / folder).rglob("*.py"):
             name = file.relative_to(ROOT).as_posix()
