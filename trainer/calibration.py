@@ -28,9 +28,14 @@ def expected_calibration_error(scores: NDArray[np.float32], labels: NDArray[np.i
     `scores` is (count, 7), `labels` (count,); a fraction.
     """
     confidence, right = scores.max(axis=1), scores.argmax(axis=1) == labels
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = [abs(float((right[bins == place] - confidence[bins == place]).sum())) for place in range(BINS)]
-    return sum(gaps) / len(labels)
+    gaps = np.bincount(confidence_bins(scores), weights=right - confidence, minlength=BINS)
+    return float(np.abs(gaps).sum()) / len(labels)
+
+
+def confidence_bins(scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    """(count,) the bin, from 0 to BINS - 1, that the confidence of each of (count, 7) scores lies in."""
+    bins: NDArray[np.int64] = (scores.max(axis=1) * BINS).astype(np.int64)
+    return bins.clip(max=BINS - 1)
 
 
 def temperature(scores: NDArray[np.float32], labels: NDArray[np.integer]) -> float:

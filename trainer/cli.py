@@ -44,7 +44,6 @@ def evaluate(
     from .reports import evaluation_figures
     from .tables import print_report
 
-    talk = Console(stderr=True)
     if pictures:
         try:
             pictures.mkdir(parents=True, exist_ok=True)
@@ -59,13 +58,9 @@ def evaluate(
     elif "Training" in everything.usages and test.usages[0] != "Training":
         known = everything.split("Training")
     if known is None:
-        talk.print(
-            "no Training pictures at hand, so leaks are not counted: name them with --training",
-            highlight=False,
-            soft_wrap=True,
-        )
+        typer.echo("no Training pictures at hand, so leaks are not counted: name them with --training", err=True)
     for line in everything.skipped:
-        talk.print(f"left out {line}", highlight=False, markup=False, soft_wrap=True)
+        typer.echo(f"left out {line}", err=True)
     scores = predict(test.pictures)
     report = evaluate_model(scores, model=model.name, runtime=runtime, data=test, training=known)
     if pictures:
@@ -120,16 +115,14 @@ def export(
         held_out=held_out,
         test=pictures.split(pictures.test_usage()),
     )
-    console, change = Console(stderr=True), exported.change
-    print_report(exported.report, console)
+    print_report(exported.report, Console(stderr=True))
+    change = exported.change
     worst = max(change.drop_per_class, key=lambda emotion: change.drop_per_class[emotion])
     worst_points = change.drop_per_class[worst] * 100
-    console.print(
+    typer.echo(
         f"{quantisation} and Keras give the same answer for {change.agreement:.2%} of the held-out pictures; "
         f"accuracy drops by {change.drop * 100:.2f} points, recall by at most {worst_points:.1f} ({worst})",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
+        err=True,
     )
     typer.echo(out)
 

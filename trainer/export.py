@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import keras
 import msgspec
@@ -85,9 +85,10 @@ def export(
     confidence. TrainingError names what is wrong with a conversion; nothing is written then.
     """
     convert(model)  # an LSTM that is not unrolled makes the int8 converter crash; this one refuses it with a reason
-    weights, change = _candidate(model, quantisation, _some(learned, recipe.seed), held_out)
+    expected = predict_with_keras(model)[0](held_out.pictures)
+    weights, change = _candidate(model, quantisation, _some(learned, recipe.seed), held_out, expected)
     if quantisation == "int8" and change.drop > MOST_DROP:
-        balanced = _candidate(model, quantisation, _balanced(learned, recipe.seed), held_out)
+        balanced = _candidate(model, quantisation, _balanced(learned, recipe.seed), held_out, expected)
         weights, change = min((weights, change), balanced, key=lambda candidate: candidate[1].drop)
     if change.agreement < LEAST_AGREEMENT:
         raise TrainingError(
@@ -103,16 +104,19 @@ def export(
 
 
 def _candidate(
-    model: keras.Model, quantisation: Quantisation, pictures: NDArray[np.float32], held_out: Dataset
+    model: keras.Model,
+    quantisation: Quantisation,
+    pictures: NDArray[np.float32],
+    held_out: Dataset,
+    expected: NDArray[np.float32],
 ) -> tuple[bytes, Change]:
-    """The weights of one conversion, checked, and what it changes on pictures held out."""
+    """The weights of one conversion, checked, and what it changes on `held_out`, where Keras scores `expected`."""
     weights = convert(model, quantisation, pictures)
     _check_size(weights, model, BYTES[quantisation])
     scores, _ = _answers(model, weights, held_out)
-    keras_scores = predict_with_keras(model)[0](held_out.pictures)
-    before, after = (evaluate(each, model="", runtime="", data=held_out) for each in (keras_scores, scores))
+    before, after = (evaluate(each, model="", runtime="", data=held_out) for each in (expected, scores))
     return weights, Change(
-        agreement=float((scores.argmax(axis=1) == keras_scores.argmax(axis=1)).mean()),
+        agreement=float((scores.argmax(axis=1) == expected.argmax(axis=1)).mean()),
         drop=round(before.accuracy - after.accuracy, 4),
         drop_per_class={
             emotion: round(before.per_class[emotion].recall - after.per_class[emotion].recall, 4)
@@ -223,12 +227,7 @@ def _card(
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         quantisation=quantisation,
         training_data=f"{len(learned)} of the Training pictures of {learned.name}, {labels[recipe.labels]}",
-        recipe=_settings(recipe),
+        recipe=msgspec.to_builtins(recipe),
         calibration=calibration,
         evaluation=scores,
     )
-
-
-def _settings(recipe: Recipe) -> dict[str, Any]:
-    settings: dict[str, Any] = msgspec.to_builtins(recipe)
-    return settings

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mien.card import Evaluation
 from mien.emotions import EMOTIONS
 
-from .calibration import BINS
+from .calibration import BINS, confidence_bins
 from .dataset import Dataset
 
 DOTS_PER_INCH = 120
@@ -39,8 +39,7 @@ def reliability_figure(scores: NDArray[np.float32], right: NDArray[np.bool_], ti
 
     `scores` is (count, 7), `right` (count,): which first answers are right.
     """
-    confidence = scores.max(axis=1)
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    bins = confidence_bins(scores)
     counts = np.bincount(bins, minlength=BINS)
     accuracy = np.bincount(bins, weights=right, minlength=BINS) / np.maximum(1, counts)
     middles = (np.arange(BINS) + 0.5) / BINS

@@ -38,36 +38,35 @@ def read_folders(path: Path) -> Dataset:
     24 pixels or not nearly square, and folders of other emotions. DataError if more than one picture in a hundred (one
     may always) cannot be used, or if there is none.
     """
-    pictures, labels, usages, skipped, unreadable = [], [], [], [], 0
+    pictures, labels, usages, foreign, unusable = [], [], [], [], []
     for folder, usage in _splits(path):
         for emotion_folder in sorted(inner for inner in folder.iterdir() if inner.is_dir()):
             files = [file for file in sorted(emotion_folder.iterdir()) if file.suffix.lower() in PICTURES]
             emotion = NAMES.get(emotion_folder.name.lower())
             if emotion is None:
-                skipped.append(f"{emotion_folder}: {len(files)} pictures of no emotion that mien knows")
+                foreign.append(f"{emotion_folder}: {len(files)} pictures of no emotion that mien knows")
                 continue
             for file in files:
                 picture, problem = _read_crop(file)
                 if picture is None:
-                    skipped.append(f"{file}: {problem}")
-                    unreadable += 1
+                    unusable.append(f"{file}: {problem}")
                     continue
                 pictures.append(picture)
                 labels.append(EMOTIONS.index(emotion))
                 usages.append(usage)
-    if not pictures and not unreadable:
+    if not pictures and not unusable:
         raise DataError(f"{path} has no pictures in train/{EMOTIONS[0]}, {EMOTIONS[0]} and so on: sort them by emotion")
-    if unreadable > max(min(1, len(pictures)), MOST_SKIPPED * len(pictures)):
+    if not pictures or len(unusable) > max(1, MOST_SKIPPED * len(pictures)):
         raise DataError(
-            f"{path} has {unreadable} pictures of {unreadable + len(pictures)} that cannot be used, "
-            f"first {next(line for line in skipped if 'no emotion' not in line)}: mend or remove them"
+            f"{path} has {len(unusable)} pictures of {len(unusable) + len(pictures)} that cannot be used, "
+            f"first {unusable[0]}: mend or remove them"
         )
     return Dataset(
         name=path.name,
         pictures=np.stack(pictures),
         labels=np.array(labels, np.uint8),
         usages=np.array(usages),
-        skipped=tuple(skipped),
+        skipped=(*foreign, *unusable),
     )
 
 

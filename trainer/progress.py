@@ -45,6 +45,8 @@ class TrainingProgress(keras.callbacks.Callback):  # type: ignore[misc]  # keras
             f"{self._network}, epoch {epoch + 1}/{self.params['epochs']}: loss {logs['loss']:.4f}, "
             f"accuracy {logs['accuracy']:.4f}; held out {logs['held_out_accuracy']:.4f}",
             highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:

@@ -5,7 +5,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mien.card import Evaluation
 from mien.emotions import EMOTIONS
 
 from .comparison import Comparison
@@ -22,6 +21,7 @@ from .figures import (
     samples_figure,
 )
 from .page import Section
+from .rows import emotion_rows, figure_rows, interval_words
 from .run import Metrics, Run
 
 
@@ -40,28 +40,6 @@ def evaluation_figures(report: Report, scores: NDArray[np.float32], data: Datase
     return figures
 
 
-def figures_table(evaluation: Evaluation) -> list[list[object]]:
-    """Every figure of an evaluation as rows, the first of which is the head."""
-    rows: list[list[object]] = [["figure", "value", "95 % interval"]]
-    for name in ("accuracy", "macro_f1", "accuracy_without_leaks", "ferplus_majority", "ece", "ece_ferplus"):
-        value = getattr(evaluation, name)
-        low_high = evaluation.intervals.get(name)
-        words = f"{low_high[0]:.1%} to {low_high[1]:.1%}" if low_high else ""
-        rows.append([name, "not measured" if value is None else f"{value:.2%}", words])
-    return rows
-
-
-def emotions_table(evaluation: Evaluation) -> list[list[object]]:
-    """Precision, recall and F1 of each emotion as rows, the first of which is the head."""
-    return [
-        ["emotion", "precision", "recall", "F1", "pictures"],
-        *(
-            [emotion, f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.f1:.3f}", score.support]
-            for emotion, score in evaluation.per_class.items()
-        ),
-    ]
-
-
 def run_sections(run: Run, metrics: Metrics, scores: NDArray[np.float32], reported: Dataset) -> list[Section]:
     """The page of a run: its figures on the split that only reports, its curves, its recipe and environment."""
     figures = evaluation_figures(metrics.evaluation, scores, reported)
@@ -70,11 +48,11 @@ def run_sections(run: Run, metrics: Metrics, scores: NDArray[np.float32], report
         Section(
             heading="Figures",
             paragraphs=(f"{len(reported)} {metrics.evaluation.usage} pictures of {reported.name}.",),
-            table=figures_table(metrics.evaluation),
+            table=[["figure", "value", "95 % interval"], *figure_rows(metrics.evaluation)],
         ),
         Section(
             heading="Emotions",
-            table=emotions_table(metrics.evaluation),
+            table=[["emotion", "precision", "recall", "F1", "pictures"], *emotion_rows(metrics.evaluation)],
             figures=[
                 ("Confusion matrix, counts", figures["confusion"]),
                 ("Confusion matrix, shares of each label", figures["confusion-normalised"]),
@@ -119,7 +97,7 @@ def comparison_sections(comparison: Comparison) -> list[Section]:
                         f"{row.parameters:,}",
                         row.epochs,
                         f"{row.accuracy:.1%}",
-                        "{:.1%} to {:.1%}".format(*row.intervals["accuracy"]),
+                        interval_words(row.intervals["accuracy"]),
                         f"{row.macro_f1:.1%}",
                         "-" if row.ferplus_majority is None else f"{row.ferplus_majority:.1%}",
                         "-" if row.p_value is None else f"{row.p_value:.2g}",

@@ -89,7 +89,7 @@ class Run:
 
     def check_data(self, digest: str) -> None:
         """DataError if the run began with other data: its held-out pictures would be others."""
-        if self.environment()[DATA] != digest:
+        if self.environment().get(DATA) != digest:
             raise DataError(f"{self.folder} began with other data: give the same --data and --ferplus as then")
 
     def end(self, metrics: Metrics) -> None:

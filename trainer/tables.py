@@ -8,6 +8,7 @@ from mien.emotions import EMOTIONS
 
 from .comparison import Comparison
 from .evaluation import Report
+from .rows import emotion_rows, figure_rows
 from .significance import Interval
 
 
@@ -16,23 +17,14 @@ def print_report(report: Report, console: Console) -> None:
     figures = Table("figure", title=f"{report.model}, {report.runtime}", header_style="bold")
     figures.add_column(f"{report.count} {report.usage} pictures", justify="right")
     figures.add_column("95 % interval", justify="right")
-    for name, words, value in (
-        ("accuracy", "accuracy", report.accuracy),
-        ("macro_f1", "macro-F1", report.macro_f1),
-        ("", f"accuracy without {report.leaks} leaks", report.accuracy_without_leaks),
-        ("ferplus_majority", f"FER+ majority, {report.ferplus_majority_count} pictures", report.ferplus_majority),
-        ("", "calibration error, labels", report.ece),
-        ("", "calibration error, FER+ majority", report.ece_ferplus),
-    ):
-        if value is not None:
-            figures.add_row(words, f"{value:.2%}", _words(report.intervals.get(name)))
+    for figure in figure_rows(report):
+        figures.add_row(*figure)
     console.print(figures)
     scores = Table("emotion", title="per emotion", header_style="bold")
     for name in ("precision", "recall", "F1", "pictures"):
         scores.add_column(name, justify="right")
-    for emotion, score in report.per_class.items():
-        row = (f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.f1:.3f}", str(score.support))
-        scores.add_row(emotion, *row)
+    for score in emotion_rows(report):
+        scores.add_row(*score)
     console.print(scores)
     confusion = Table("label", title="confusion: rows are labels, columns are answers", header_style="bold")
     for emotion in EMOTIONS:
@@ -70,7 +62,3 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 def _half_width(interval: Interval | None) -> str:
     return f"± {(interval[1] - interval[0]) * 50:.1f}" if interval else ""
-
-
-def _words(interval: Interval | None) -> str:
-    return f"{interval[0]:.1%} to {interval[1]:.1%}" if interval else ""

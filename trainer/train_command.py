@@ -47,11 +47,11 @@ def train(
     model.keras, metrics.json and report.html in the run's folder; PublicTest is only reported.
     """
     prepare()
-    from rich.console import Console
-
     from .memory import keep_freed_memory
 
     keep_freed_memory()
+
+    from rich.console import Console
 
     from .accelerators import accelerators, share_the_work
     from .conclusion import conclude
@@ -67,7 +67,6 @@ def train(
     from .targets import Labels
     from .training import train as train_network
 
-    console = Console(stderr=True)
     if network == "hero" and start:
         raise UsageError("HERO's three networks start from random weights: leave --from out, or train hero-1 to hero-3")
     if network not in NETWORKS:
@@ -107,9 +106,10 @@ def train(
     if pictures.test_only:
         raise DataError(f"{data} is a test set: its licence and its few posed faces do not make a model to ship")
     for line in pictures.skipped:
-        console.print(f"left out {line}", highlight=False, markup=False, soft_wrap=True)
+        typer.echo(f"left out {line}", err=True)
     training = pictures.split("Training")
     learned, held_out = hold_out(pictures, seed=recipe.seed)
+    learned.check_every_emotion()
     usage = pictures.test_usage()
     reported = held_out if usage == "Training" else pictures.split(usage)
     shared = share_the_work()
@@ -119,13 +119,9 @@ def train(
         folder.check_data(pictures.digest())
     else:
         folder.begin(recipe, environment(pictures))
-    console.print(
-        f"{recipe.network} on {len(learned)} pictures of {data.name}, {len(held_out)} held out; devices: {shared}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
-
+    about = f"{recipe.network} on {len(learned)} pictures of {data.name}, {len(held_out)} held out; devices: {shared}"
+    typer.echo(about, err=True)
+    console = Console(stderr=True)
     shown: list[TrainingProgress] = []
 
     def watch(name: str) -> list[object]:
@@ -140,5 +136,5 @@ def train(
             progress.stop()
     metrics = conclude(folder, recipe, model, held_out=held_out, training=training, reported=reported)
     print_report(metrics.evaluation, console)
-    console.print(metrics.calibration, highlight=False, markup=False, soft_wrap=True)
+    typer.echo(metrics.calibration, err=True)
     typer.echo(folder.model_file)

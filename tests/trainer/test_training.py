@@ -132,6 +132,17 @@ def test_an_emotion_without_pictures_is_named(tmp_path: Path, data: Dataset) -> 
         run_of(tmp_path, data.only(data.labels != 1), QUICK)
 
 
+def test_an_emotion_without_pictures_is_found_out_before_the_folder_is_made(
+    tmp_path: Path, csv_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = csv_file.read_text().splitlines()
+    poor = tmp_path / "poor.csv"
+    poor.write_text("\n".join(row for row in rows if not row.startswith("1,")))
+    assert main(["train", "--data", str(poor), "--run", str(tmp_path / "run")]) == 5
+    assert "has no disgust pictures to learn from" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_does_not_overwrite_another(tmp_path: Path) -> None:
     Run(tmp_path).begin(QUICK, {})
     with pytest.raises(UsageError, match="holds a run already: go on with --resume"):
@@ -145,6 +156,13 @@ def test_a_run_does_not_overwrite_another(tmp_path: Path) -> None:
 def test_a_run_goes_on_with_its_own_data_only(stripes: Run, data: Dataset) -> None:
     with pytest.raises(DataError, match="began with other data: give the same --data and --ferplus as then"):
         stripes.check_data(data.digest())  # without the votes
+
+
+def test_a_run_that_does_not_say_what_data_it_began_with_is_refused(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.begin(QUICK, {"keras": "3"})
+    with pytest.raises(DataError, match="began with other data"):
+        run.check_data("1234")
 
 
 def test_a_mistyped_teacher_leaves_no_folder_behind(
