@@ -23,7 +23,7 @@ lint: $(VENV)/test
 
 system: ## install with apt what the tests need besides Python; as root
 	apt-get update
-	apt-get install --yes --no-install-recommends mosquitto sqlite3
+	apt-get install --yes --no-install-recommends mosquitto postgresql sqlite3
 
 clean:
 	rm -rf $(VENV) build *.egg-info

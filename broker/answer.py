@@ -1,4 +1,4 @@
-"""Prints an answer of `mien query`: a table for people, CSV for spreadsheets, JSON for programs."""
+"""Prints rows of the log: a table for people, CSV for spreadsheets, JSON for programs."""
 
 import csv
 import json
@@ -7,23 +7,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 NOTE = "One observation is one tracked face over a reporting interval (1 s by default), not one person."
 
 
-def print_table(rows: Sequence[dict[str, Any]], console: Console) -> None:
-    """A table with a column for each key, and what an observation is; a sentence if there are no rows."""
+def print_table(
+    rows: Sequence[dict[str, Any]], console: Console, *, empty: str = "no observations match", note: str = NOTE
+) -> None:
+    """A table with a column for each key, and `note` below; `empty` if there are no rows."""
     if not rows:
-        console.print("no observations match")
+        console.print(empty)
         return
     table = Table(header_style="bold")
     for name, value in rows[0].items():
         table.add_column(name, justify="right" if isinstance(value, int | float) else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(name, value) for name, value in row.items()))
+        table.add_row(*(escape(_cell(name, value)) for name, value in row.items()))
     console.print(table)
-    console.print(NOTE, style="dim")
+    if note:
+        console.print(note, style="dim")
 
 
 def _cell(name: str, value: Any) -> str:

@@ -2,19 +2,27 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
-from mien.observation import Envelope, Observation, decode_envelope, decode_observation
+from mien.dropped import Dropped, decode_dropped
+from mien.envelope import Envelope, decode_envelope
+from mien.observation import Observation, decode_observation
 
 LONGEST_AHEAD_H = 24.0
 """No time zone mistake is larger; what is, would stand at the end of every answer for days."""
+LONGEST_REASON = 500
+
+Flaw = Literal["envelope", "body", "device", "clock", "database"]
+"""envelope: nobody can be answered. body: breaks the contract. device: speaks for another. clock: days ahead. database:
+the database does not take it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """One message: an observation, or the reason why it is none."""
+    """One message: an observation or a declared loss, or the reason why it is neither."""
 
     topic: str
     payload: bytes
@@ -23,9 +31,11 @@ class Arrival:
     """From the topic, which the broker's permissions guard."""
     envelope: Envelope | None
     """What is needed to answer; None if not even that can be read."""
-    observation: Observation | None
+    body: Observation | Dropped | None
+    flaw: Flaw | None = None
+    """What kind of thing is wrong where there is no body."""
     reason: str = ""
-    """Why there is no observation."""
+    """The same in words."""
 
     @property
     def id(self) -> UUID | None:
@@ -39,28 +49,41 @@ class Arrival:
 
 
 def decode_arrival(*, topic: str, payload: bytes, received_ms: int, device: str) -> Arrival:
-    """Decode the envelope, then the body. Never raises: whatever cannot be read says why."""
+    """Decode a message. Never raises: whatever cannot be read says why."""
     envelope: Envelope | None = None
-    observation: Observation | None = None
+    body: Observation | Dropped | None = None
+    flaw: Flaw | None = None
     reason = ""
     try:
-        envelope = decode_envelope(payload)
-        if envelope.device != device:
-            # Answered on the topic's device, which sent it: a device that was renamed, say.
-            reason = f"device {envelope.device} on the topic of {device}"
-        else:
-            observation = decode_observation(payload)
-            ahead_h = (observation.at.timestamp() - received_ms / 1000) / 3600
-            if observation.clock == "synced" and ahead_h > LONGEST_AHEAD_H:
-                reason, observation = f"at is {ahead_h:.0f} hours ahead though the clock is synced", None
+        envelope = body = decode_observation(payload)  # nearly all are good, and their envelope is in them
     except msgspec.DecodeError as error:
-        reason = str(error)
+        flaw, reason = "envelope", str(error)
+        try:
+            envelope = decode_envelope(payload)
+            flaw = "body"
+            if envelope.kind == "dropped":
+                body = decode_dropped(payload)
+        except msgspec.DecodeError as other:
+            reason = str(other)
+    if envelope and envelope.device != device:
+        # Answered on the topic's device, which sent it: a device that was renamed, say.
+        flaw, reason, body = "device", f"device {envelope.device} on the topic of {device}", None
+    if isinstance(body, Observation) and body.clock == "synced":
+        ahead_h = (body.at.timestamp() - received_ms / 1000) / 3600
+        if ahead_h > LONGEST_AHEAD_H:
+            flaw, reason, body = "clock", f"at is {ahead_h:.0f} hours ahead though the clock is synced", None
     return Arrival(
         topic=topic,
         payload=payload,
         received_ms=received_ms,
         device=device,
         envelope=envelope,
-        observation=observation,
-        reason=reason,
+        body=body,
+        flaw=None if body else flaw,
+        reason="" if body else storable(reason),
     )
+
+
+def storable(reason: str) -> str:
+    """A reason as every database takes it: it may quote what a device sent."""
+    return reason.encode("utf-8", "replace").decode().replace("\x00", "?")[:LONGEST_REASON]

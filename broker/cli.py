@@ -8,7 +8,12 @@ import typer
 
 from mien.errors import UsageError
 
+from .db_command import DatabaseOption, db
+from .rejected_command import rejected
+
 app = typer.Typer()
+app.add_typer(db, name="db")
+app.add_typer(rejected, name="rejected")
 
 
 @app.command()
@@ -30,7 +35,8 @@ def collect(
     from mien.configuration import load
 
     from .collector import Collector
-    from .database import open_for_writing
+    from .database import Place, open_for_writing
+    from .metrics import Metrics
     from .settings import CollectorSettings
     from .store import Store
 
@@ -41,16 +47,18 @@ def collect(
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    engine = open_for_writing(Path(settings.database))
-    try:
-        Collector(settings, store=Store(engine)).run(stopping)
-    finally:
-        engine.dispose()
+    metrics = Metrics()
+    with Place.of(settings.database).only_collector(), metrics.served(settings.metrics_port):
+        engine = open_for_writing(settings.database)
+        try:
+            Collector(settings, store=Store(engine), metrics=metrics).run(stopping)
+        finally:
+            engine.dispose()
 
 
 @app.command()
 def query(
-    database: Annotated[Path, typer.Option("--db", help="The collector's SQLite file.")] = Path("mien.db"),
+    database: DatabaseOption = "mien.db",
     device: Annotated[list[str] | None, typer.Option(help="Only this device; may be repeated.")] = None,
     emotion: Annotated[list[str] | None, typer.Option(help="Only this emotion; may be repeated.")] = None,
     since: Annotated[str | None, typer.Option(help="Only the last 90s, 15m, 24h, 7d or 2w.")] = None,

@@ -11,12 +11,16 @@ from uuid import UUID, uuid4
 
 from mien import acknowledgement
 from mien.acknowledgement import Acknowledgement, ranges
-from mien.connection import Away, Connected, Connection, Event, Message, Received, Refused
+from mien.connection import Away, Connected, Connection, Event, Message, Received, Refused, TakenOver
 from mien.errors import ConnectionRefused, DatabaseError
+from mien.health import HEALTH
+from mien.names import is_device_name
 from mien.status import CollectorStatus, encode
-from mien.topics import Topics
+from mien.topics import OBSERVATION, Topics
 
 from .arrival import Arrival, decode_arrival
+from .device_state import State
+from .metrics import Metrics
 from .settings import CollectorSettings
 from .store import Store
 
@@ -25,6 +29,8 @@ BATCH_S = 0.25
 """A batch is committed when it is full or this old."""
 QUEUE = 10_000
 """Events that may wait; what comes on top is dropped, since devices send it again."""
+BUSY_AFTER_S = 5.0
+"""Devices hear of a database that fails so long; a shorter while they need not notice."""
 RETRY_S = 1.0
 """Between attempts to commit while the database does not answer."""
 
@@ -34,30 +40,40 @@ log = logging.getLogger(__name__)
 class Collector:
     """The loop from MQTT to the emotion log and back to the devices."""
 
-    def __init__(self, settings: CollectorSettings, *, store: Store) -> None:
+    def __init__(self, settings: CollectorSettings, *, store: Store, metrics: Metrics) -> None:
         """ConfigurationError if a file that the settings name cannot be read."""
         self._settings = settings
         self._store = store
+        self._metrics = metrics
         self._topics = Topics(settings.mqtt.root)
         self._overflow = 0
         self._instance = uuid4()
         self._state: Literal["online", "busy", "offline"] = "online"
+        self._states: dict[tuple[str, str], State] = {}
         self._events: queue.Queue[Event] = queue.Queue(QUEUE)
+        observations = self._topics.observation("+")
         self._connection = Connection(
             settings.mqtt,
             client_id=f"mien-collector-{settings.name}",
             will=self._status("offline"),
-            subscriptions=[self._topics.observation("+"), self._topics.collector_status(settings.name)],
+            subscriptions=[
+                self._topics.shared(observations) if settings.share else observations,
+                self._topics.device_status("+"),  # not shared: a shared subscription gets nothing that is retained
+                self._topics.device_health("+"),
+                self._topics.collector_status(settings.name),
+            ],
             events=self._events,
         )
 
     def run(self, stopping: threading.Event) -> None:
-        """Collect until `stopping` is set. ConnectionRefused if the broker says no."""
+        """Collect until `stopping` is set. ConnectionRefused if the broker says no, or knows two by this name."""
         with self._connection:
             while not stopping.is_set():
                 batch = self._gather()
                 if batch:
                     self._commit(batch, stopping)
+                if self._states:
+                    self._note()
             self._say("offline", wait_s=2.0)
 
     def _status(self, state: Literal["online", "busy", "offline"]) -> Message:
@@ -66,6 +82,7 @@ class Collector:
 
     def _say(self, state: Literal["online", "busy", "offline"], *, wait_s: float = 0.0) -> None:
         self._state = state
+        self._metrics.online.set(state == "online")
         self._connection.publish(self._status(state), wait_s=wait_s)
 
     def _gather(self) -> list[Arrival]:
@@ -82,36 +99,56 @@ class Collector:
                     if payload != self._status(self._state).payload:  # the last will of an earlier connection, say
                         self._say(self._state)
                 case Received(topic, payload):
-                    device = self._topics.device_of(topic)
+                    device, kind = self._topics.device_of(topic), self._topics.kind_of(topic)
                     now_ms = time.time_ns() // 1_000_000
-                    batch.append(decode_arrival(topic=topic, payload=payload, received_ms=now_ms, device=device))
+                    if kind == OBSERVATION:
+                        batch.append(decode_arrival(topic=topic, payload=payload, received_ms=now_ms, device=device))
+                    elif is_device_name(device):
+                        self._states[device, kind] = State(payload, now_ms)
                 case Connected():
                     log.info("connected to %s:%d", *self._settings.mqtt.address)
                     self._say(self._state)
-                case Refused(why):
+                case Refused(why) | TakenOver(why):
                     raise ConnectionRefused(why)
                 case Away(why):
                     log.warning("%s", why)
-        if self._connection.overflow > self._overflow:
-            self._overflow = self._connection.overflow
-            log.warning("%d messages came too fast and were left to be sent again", self._overflow)
+        if (overflow := self._connection.overflow - self._overflow) > 0:
+            self._overflow += overflow
+            self._metrics.overflow.inc(overflow)
+            log.warning("%d messages came too fast and were left to be sent again", overflow)
         return batch
 
     def _commit(self, batch: Sequence[Arrival], stopping: threading.Event) -> None:
         """Commit and acknowledge; while the database fails, say busy and try again. Devices keep what is theirs."""
+        failing_since_s = None
         while True:
+            begun_s = time.monotonic()
             try:
-                answers = self._store.record(batch)
+                outcome = self._store.record(batch)
                 break
             except DatabaseError as error:
                 log.error("%s; trying again", error)
-                if self._state != "busy":
+                failing_since_s = failing_since_s or begun_s
+                if self._state != "busy" and time.monotonic() - failing_since_s >= BUSY_AFTER_S:
                     self._say("busy")
                 if stopping.wait(RETRY_S):
                     return
         if self._state != "online":
             self._say("online")
-        self._acknowledge(batch, answers)
+        self._acknowledge(batch, outcome.answers)
+        self._metrics.committed(batch, outcome, time.monotonic() - begun_s)
+
+    def _note(self) -> None:
+        """Keep what devices said of themselves; where that fails, it is kept with what they say next."""
+        try:
+            self._store.note(self._states)
+            if any(kind == HEALTH for _, kind in self._states):
+                for device, missing in self._store.gaps().items():
+                    self._metrics.gaps.labels(device).set(missing)
+        except DatabaseError as error:
+            log.error("%s", error)
+            return
+        self._states.clear()
 
     def _acknowledge(self, batch: Sequence[Arrival], answers: dict[UUID, str | None]) -> None:
         stored: dict[tuple[str, UUID], set[int]] = defaultdict(set)

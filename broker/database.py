@@ -1,89 +1,140 @@
-"""Opens the emotion log: made and migrated for the collector, read-only for everybody else."""
+"""Opens the emotion log, a SQLite file or a PostgreSQL URL: made for the collector, read-only for everybody else."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import URL, Connection, Engine, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from mien.errors import DatabaseError
+from mien.errors import ConfigurationError, DatabaseError
 
-from .schema import EMOTION_LOG, metadata
-
-VERSION = 1
-"""Of the tables, in SQLite's user_version."""
-WRITER_BUSY_S = 5.0
-"""The collector says `busy` after this long, and devices wait."""
-READER_BUSY_S = 30.0
+from . import migrating, postgresql, sqlite
+from .schema import REVISION
 
 
-def open_for_writing(path: Path) -> Engine:
-    """The log at `path`, made if there is none. DatabaseError if it cannot be opened or is of a newer release.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a log is: a file or a URL."""
 
-    Every commit is on the disk before it returns (WAL, synchronous FULL), and every transaction takes the write lock
-    at its begin, so that what it has read still holds when it writes.
+    path: Path | None
+    url: URL | None
+
+    @classmethod
+    def of(cls, name: str | Path) -> "Place":
+        """From `mien.db` or `postgresql://host/database`. ConfigurationError if it is neither."""
+        if "://" not in str(name):
+            return cls(Path(name), None)
+        try:
+            url = make_url(str(name))
+        except ArgumentError as error:
+            raise ConfigurationError(f"{name} is no URL: name a file, or postgresql://HOST/DATABASE") from error
+        if url.get_backend_name() != "postgresql":
+            raise ConfigurationError(
+                f"mien cannot store in {url.get_backend_name()}: name a file or a postgresql:// URL"
+            )
+        return cls(None, url)
+
+    def __str__(self) -> str:
+        return str(self.path) if self.path else str(self.url)
+
+    def writer(self) -> Engine:
+        """An engine that writes."""
+        return sqlite.writer(self.path) if self.path else postgresql.writer(self._url())
+
+    def reader(self) -> Engine:
+        """An engine that cannot write."""
+        return sqlite.reader(self.path) if self.path else postgresql.reader(self._url())
+
+    def only_collector(self) -> AbstractContextManager[None]:
+        """Hold a file for one collector; PostgreSQL takes several."""
+        return sqlite.only_collector(self.path) if self.path else nullcontext()
+
+    def _url(self) -> URL:
+        assert self.url is not None
+        return self.url
+
+
+def open_for_writing(name: str | Path) -> Engine:
+    """The log at a path or URL, made if there is none.
+
+    DatabaseError if it cannot be opened, is another program's, or not of this release.
     """
-    if ":" in str(path).split("/")[0]:
-        raise DatabaseError(f"{path} is not the path of a file: this release stores in SQLite files only")
-    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": WRITER_BUSY_S})
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    place = Place.of(name)
+    with _named(place):
+        engine = place.writer()
         with engine.begin() as connection:
-            found = connection.execute(text("PRAGMA user_version")).scalar_one()
-            if found > VERSION:
-                raise DatabaseError(f"{path} was made by a newer mien: upgrade this collector")
-            if found == 0 and connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one():
-                raise DatabaseError(f"{path} is some other program's database: name another file")
-            metadata.create_all(connection)
-            connection.exec_driver_sql(EMOTION_LOG)
-            connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
-    except (DBAPIError, OSError) as error:
-        raise DatabaseError(f"{path} cannot be opened ({_first_line(error)}): check database and the disk") from error
+            found = migrating.found(connection, str(place))
+            if found is None:
+                migrating.migrate(connection, str(place))
+            elif found != REVISION:
+                raise DatabaseError(f"{place} is of an older release: stop the collector and run {_cure(place)}")
     return engine
 
 
-def open_for_reading(path: Path) -> Engine:
-    """The log at `path`, for reading while a collector writes. DatabaseError if there is none."""
-    if not path.is_file():
-        raise DatabaseError(f"{path} does not exist: name the collector's database with --db")
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
-    engine = create_engine(
-        "sqlite://", creator=lambda: sqlite3.connect(uri, uri=True, timeout=READER_BUSY_S), poolclass=NullPool
-    )
-    with reading(engine, path) as connection:
-        found = connection.execute(text("PRAGMA user_version")).scalar_one()
-    if found != VERSION:
-        raise DatabaseError(f"{path} is not an emotion log of this release (version {found}, not {VERSION})")
+def migrate(name: str | Path) -> tuple[str | None, Path | None]:
+    """Bring a log to this release's form, a file's copy first; the step it stood at, and the copy.
+
+    DatabaseError as for `open_for_writing`, or if a collector is using the file.
+    """
+    place, copy = Place.of(name), None
+    with _named(place), place.only_collector():
+        engine = place.writer()
+        try:
+            with engine.connect() as connection:
+                found = migrating.found(connection, str(place))
+            if place.path and found not in (None, REVISION):
+                copy = sqlite.copy_before(place.path, f"before-{REVISION}")
+                sqlite.back_up(place.path, copy)
+            with engine.begin() as connection:
+                migrating.migrate(connection, str(place))
+        except BaseException:
+            if copy:
+                copy.unlink()  # the log is as it was
+            raise
+        finally:
+            engine.dispose()
+    return found, copy
+
+
+def open_for_reading(name: str | Path) -> Engine:
+    """The log at a path or URL, for reading while a collector writes. DatabaseError if there is none."""
+    place = Place.of(name)
+    if place.path and not place.path.is_file():
+        raise DatabaseError(f"{place} does not exist: name the collector's database with --db")
+    engine = place.reader()
+    with reading(engine, place) as connection:
+        there = inspect(connection).has_table("alembic_version")
+        revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if there else None
+    if revision != REVISION:
+        raise DatabaseError(f"{place} is no emotion log of this release: if it is of an older one, run {_cure(place)}")
     return engine
 
 
 @contextmanager
 def reading(engine: Engine, name: object = "the emotion log") -> Iterator[Connection]:
-    """A connection to read on. DatabaseError if the file cannot be read."""
+    """A connection to read on. DatabaseError if the log cannot be read."""
     try:
         with engine.connect() as connection:
             yield connection
     except DBAPIError as error:
-        cure = "is it the emotion log, and may you write in its folder (SQLite's write-ahead log needs it)?"
-        raise DatabaseError(f"{name} cannot be read ({_first_line(error)}): {cure}") from error
+        cure = "is it the emotion log, and may you read it (SQLite's write-ahead log asks to write in its folder)?"
+        raise DatabaseError(f"{name} cannot be read ({first_line(error)}): {cure}") from error
 
 
-def _first_line(error: Exception) -> str:
-    return str(getattr(error, "orig", error)).splitlines()[0]
+def first_line(error: Exception) -> str:
+    """What the database said, without SQLAlchemy's pages around it."""
+    return str(getattr(error, "orig", error)).strip().splitlines()[0]
+
+
+@contextmanager
+def _named(place: Place) -> Iterator[None]:
+    try:
+        yield
+    except (DBAPIError, OSError) as error:
+        raise DatabaseError(f"{place} cannot be opened ({first_line(error)}): check database and the disk") from error
+
+
+def _cure(place: Place) -> str:
+    return f"`mien db migrate --db {place}`"

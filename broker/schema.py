@@ -1,6 +1,7 @@
-"""The tables of the emotion log, and the view of them for people who write SQL."""
+"""The tables of the emotion log, alike in SQLite and PostgreSQL. `migrations/` makes them."""
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -15,8 +16,14 @@ from sqlalchemy import (
 
 from mien.emotions import EMOTIONS
 
+REVISION = "2"
+"""The last step in `migrations/versions`: what this release reads and writes."""
 SCALE = 10_000
 """Scores, confidences and boxes are stored as integers in 1/10,000."""
+QUARTER_MS = 15 * 60 * 1000
+"""The rollup counts by quarters of an hour: whole hours and days of every time zone are made of these."""
+BIG = BigInteger().with_variant(Integer, "sqlite")
+"""64 bits; SQLite counts keys only in columns that it calls INTEGER."""
 
 metadata = MetaData()
 
@@ -26,7 +33,7 @@ def _names(table: str, kind: type[String] | type[LargeBinary], length: int) -> T
     return Table(
         table,
         metadata,
-        Column("key", Integer, primary_key=True),
+        Column("key", BIG, primary_key=True),
         Column("name", kind(length), nullable=False, unique=True),
     )
 
@@ -40,17 +47,17 @@ agent = _names("agent", String, 32)
 observation = Table(
     "observation",
     metadata,
-    Column("key", Integer, primary_key=True),
+    Column("key", BIG, primary_key=True),
     Column("id", LargeBinary(16), nullable=False, unique=True),
     Column("device", ForeignKey(device.c.key), nullable=False),
     Column("outbox", ForeignKey(outbox.c.key), nullable=False),
     Column("capture", ForeignKey(capture.c.key), nullable=False),
     Column("model", ForeignKey(model.c.key), nullable=False),
     Column("agent", ForeignKey(agent.c.key), nullable=False),
-    Column("seq", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False),
     Column("track", Integer, nullable=False),
-    Column("at_ms", Integer, nullable=False),
-    Column("received_ms", Integer, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
     Column("synced", SmallInteger, nullable=False),
     Column("emotion", SmallInteger, CheckConstraint(f"emotion BETWEEN 0 AND {len(EMOTIONS) - 1}"), nullable=False),
     Column("confidence", SmallInteger, nullable=False),
@@ -65,51 +72,67 @@ Index("observation_at", observation.c.at_ms)
 rejected = Table(
     "rejected",
     metadata,
-    Column("key", Integer, primary_key=True),
+    Column("key", BIG, primary_key=True),
     # A message with a readable envelope is kept once by its id, any other once by its hash.
     Column("id", LargeBinary(16), unique=True),
     Column("sha256", LargeBinary(32), nullable=False),
     Column("topic", String, nullable=False),
     Column("reason", String, nullable=False),
-    Column("received_ms", Integer, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
     Column("payload", LargeBinary),
 )
-Index("rejected_without_envelope", rejected.c.sha256, unique=True, sqlite_where=rejected.c.id.is_(None))
+Index(
+    "rejected_without_envelope",
+    rejected.c.sha256,
+    unique=True,
+    sqlite_where=rejected.c.id.is_(None),
+    postgresql_where=rejected.c.id.is_(None),
+)
 
+dropped = Table(
+    "dropped",
+    metadata,
+    Column("key", BIG, primary_key=True),
+    Column("id", LargeBinary(16), nullable=False, unique=True),
+    Column("device", ForeignKey(device.c.key), nullable=False),
+    Column("outbox", ForeignKey(outbox.c.key), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("cause", String(16), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+)
+"""Losses that devices have declared."""
 
-def _uuid_text(column: str) -> str:
-    parts = [(1, 8), (9, 4), (13, 4), (17, 4), (21, 12)]
-    return " || '-' || ".join(f"substr(lower(hex({column})), {start}, {count})" for start, count in parts)
+answered = Table(
+    "answered",
+    metadata,
+    Column("outbox", ForeignKey(outbox.c.key), primary_key=True),
+    # 1: stored or rejected, or a declared loss itself; 0: declared lost. A number in both was stored or rejected.
+    Column("settled", SmallInteger, primary_key=True),
+    Column("first", BigInteger, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)
+"""Which numbers of each outbox have been answered, as runs that neither overlap nor touch."""
 
+rollup = Table(
+    "rollup",
+    metadata,
+    Column("device", ForeignKey(device.c.key), primary_key=True),
+    Column("quarter", BigInteger, primary_key=True),
+    Column("emotion", SmallInteger, primary_key=True),
+    Column("observations", BigInteger, nullable=False),
+    Column("confidence", BigInteger, nullable=False),
+)
+"""How many observations, and the sum of their confidences, by device, quarter of an hour (since 1970) and emotion."""
 
-def _time_text(column: str) -> str:
-    return f"strftime('%Y-%m-%dT%H:%M:%fZ', {column} / 1000.0, 'unixepoch')"
-
-
-EMOTION_LOG = f"""
-CREATE VIEW IF NOT EXISTS emotion_log AS SELECT
-    {_time_text("o.at_ms")} AS at,
-    device.name AS device,
-    CASE o.emotion {" ".join(f"WHEN {place} THEN '{name}'" for place, name in enumerate(EMOTIONS))} END AS emotion,
-    o.confidence / {SCALE}.0 AS confidence,
-    {", ".join(f"o.{name} / {SCALE}.0 AS {name}" for name in EMOTIONS)},
-    o.track AS track,
-    o.frames AS frames,
-    {", ".join(f"o.box_{side} / {SCALE}.0 AS box_{side}" for side in ("left", "top", "width", "height"))},
-    o.latency_ms AS latency_ms,
-    CASE o.synced WHEN 1 THEN 'synced' ELSE 'unsynced' END AS clock,
-    model.name AS model,
-    agent.name AS agent,
-    {_uuid_text("o.id")} AS id,
-    {_uuid_text("capture.name")} AS capture,
-    {_uuid_text("outbox.name")} AS outbox,
-    o.seq AS seq,
-    {_time_text("o.received_ms")} AS received
-FROM observation AS o
-JOIN device ON device.key = o.device
-JOIN model ON model.key = o.model
-JOIN agent ON agent.key = o.agent
-JOIN capture ON capture.key = o.capture
-JOIN outbox ON outbox.key = o.outbox
-"""
-"""The log in words, columns named as in `mien.observation`. UTC; scores and boxes as fractions."""
+device_state = Table(
+    "device_state",
+    metadata,
+    Column("device", ForeignKey(device.c.key), primary_key=True),
+    Column("topic", String(16), primary_key=True),
+    Column("payload", LargeBinary, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+)
+"""The last that each device said on its retained topics: status, health."""

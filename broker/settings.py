@@ -1,6 +1,8 @@
 """The collector's settings."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from mien.mqtt import Mqtt
 from mien.names import DeviceName
@@ -12,6 +14,15 @@ class CollectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     name: DeviceName = "collector"
     """Name of this collector; each of several needs its own."""
     database: str = "mien.db"
-    """SQLite file of the emotion log."""
+    """The emotion log: a SQLite file, or postgresql://USER@HOST/DATABASE, whose password stands in ~/.pgpass."""
+    share: bool = False
+    """Share the observations with other collectors, each with a name of its own and all on one PostgreSQL database. The
+    MQTT broker hands each observation to one of those that share."""
+    metrics_port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    """Offer figures for Prometheus on this port, to programs on this machine only."""
     mqtt: Mqtt = Mqtt()
     """Connection to the MQTT broker."""
+
+    def __post_init__(self) -> None:
+        if self.share and "://" not in self.database:
+            raise ValueError("share needs a database that several collectors can write to: postgresql://HOST/DATABASE")

@@ -1,19 +1,40 @@
 """Writes arrivals into the emotion log, each exactly once, and says what became of them."""
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Table, insert, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy.exc import DataError, DBAPIError, StatementError
 
+from mien.dropped import Dropped
 from mien.emotions import EMOTIONS
 from mien.errors import DatabaseError
 from mien.observation import Observation
 
-from . import schema
-from .arrival import Arrival
+from . import answered, device_state, rollup, schema
+from .arrival import Arrival, Flaw, storable
+from .database import first_line
+from .device_state import State
+from .gaps import count_gaps
+from .names import keys
 from .schema import SCALE
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one batch."""
+
+    answers: dict[UUID, str | None] = field(default_factory=dict)
+    """For each id None if it is in the log, else why it never will be."""
+    stored: int = 0
+    """New observations and declared losses."""
+    duplicates: int = 0
+    """Arrivals that a commit had decided before, or that came twice in the batch."""
+    rejected: Counter[Flaw] = field(default_factory=Counter)
+    """New ones that can never be stored, by what is wrong with them."""
 
 
 class Store:
@@ -22,95 +43,185 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def record(self, arrivals: Sequence[Arrival]) -> dict[UUID, str | None]:
-        """Commit a batch in one transaction; for each id in it None if it is in the log, else why it never will be.
+    def record(self, arrivals: Sequence[Arrival]) -> Outcome:
+        """Commit a batch in one transaction.
 
         An id is stored or rejected, never both and never twice: the first commit decides, and says so again each
-        time the id comes again. DatabaseError if nothing was committed.
+        time the id comes again. DatabaseError if nothing was committed; to try again is safe, also where the commit
+        had taken place and only its answer was lost.
         """
-        by_id: dict[UUID, Arrival] = {}
-        for arrival in arrivals:
-            if arrival.id is not None:
-                by_id.setdefault(arrival.id, arrival)
-        nameless = {arrival.sha256: arrival for arrival in arrivals if arrival.id is None}
         try:
             with self._engine.begin() as connection:
-                return self._commit(connection, by_id, nameless)
+                return commit(connection, arrivals)
         except DBAPIError as error:
-            raise DatabaseError(f"the emotion log cannot be written: {error.orig}") from error
+            if not isinstance(error, DataError):
+                raise DatabaseError(f"the emotion log cannot be written: {first_line(error)}") from error
+            return self._one_by_one(arrivals, error)
+        except (StatementError, OverflowError, UnicodeError) as error:  # from SQLAlchemy, and from sqlite3 itself
+            return self._one_by_one(arrivals, error)
 
-    def _commit(
-        self, connection: Connection, by_id: dict[UUID, Arrival], nameless: dict[bytes, Arrival]
-    ) -> dict[UUID, str | None]:
-        ids = [identifier.bytes for identifier in by_id]
-        observation, rejected = schema.observation, schema.rejected
-        answers: dict[UUID, str | None] = {
-            UUID(bytes=row.id): None
-            for row in connection.execute(select(observation.c.id).where(observation.c.id.in_(ids)))
-        }
-        for row in connection.execute(select(rejected.c.id, rejected.c.reason).where(rejected.c.id.in_(ids))):
-            answers[UUID(bytes=row.id)] = row.reason
-        known_hashes = set(
-            connection.scalars(
-                select(rejected.c.sha256).where(rejected.c.sha256.in_(list(nameless)), rejected.c.id.is_(None))
-            )
-        )
-        new = [arrival for identifier, arrival in sorted(by_id.items()) if identifier not in answers]
-        good = [(arrival.observation, arrival.received_ms) for arrival in new if arrival.observation is not None]
-        bad = [arrival for arrival in new if arrival.observation is None]
-        bad += [arrival for digest, arrival in nameless.items() if digest not in known_hashes]
-        if good:
-            connection.execute(insert(observation), self._rows(connection, good))
-        if bad:
-            connection.execute(insert(rejected), [_rejected_row(arrival) for arrival in bad])
-        answers |= {arrival.id: None if arrival.observation else arrival.reason for arrival in new if arrival.id}
-        return answers
+    def note(self, states: dict[tuple[str, str], State]) -> None:
+        """Keep the last that devices said, by device and topic. DatabaseError if nothing was kept."""
+        try:
+            with self._engine.begin() as connection:
+                device_state.keep(connection, states)
+        except DBAPIError as error:
+            raise DatabaseError(f"the emotion log cannot be written: {first_line(error)}") from error
 
-    def _rows(self, connection: Connection, good: list[tuple[Observation, int]]) -> list[dict[str, Any]]:
-        devices = _keys(connection, schema.device, {seen.device for seen, _ in good})
-        outboxes = _keys(connection, schema.outbox, {seen.outbox.bytes for seen, _ in good})
-        captures = _keys(connection, schema.capture, {seen.capture.bytes for seen, _ in good})
-        models = _keys(connection, schema.model, {seen.model for seen, _ in good})
-        agents = _keys(connection, schema.agent, {seen.agent for seen, _ in good})
-        return [
-            {
-                "id": seen.id.bytes,
-                "device": devices[seen.device],
-                "outbox": outboxes[seen.outbox.bytes],
-                "capture": captures[seen.capture.bytes],
-                "model": models[seen.model],
-                "agent": agents[seen.agent],
-                "seq": seen.seq,
-                "track": seen.track,
-                "at_ms": round(seen.at.timestamp() * 1000),
-                "received_ms": received_ms,
-                "synced": int(seen.clock == "synced"),
-                "emotion": EMOTIONS.index(seen.emotion),
-                "confidence": round(seen.confidence * SCALE),
-                **{name: round(getattr(seen.scores, name) * SCALE) for name in EMOTIONS},
-                "frames": seen.frames,
-                **{
-                    f"box_{side}": round(value * SCALE)
-                    for side, value in zip(("left", "top", "width", "height"), seen.box, strict=True)
-                },
-                "latency_ms": seen.latency_ms,
-            }
-            for seen, received_ms in good
-        ]
+    def gaps(self) -> dict[str, int]:
+        """How many numbers of each device's outboxes should be here and are not. DatabaseError as for `note`."""
+        try:
+            with self._engine.connect() as connection:
+                return count_gaps(connection)
+        except DBAPIError as error:
+            raise DatabaseError(f"the emotion log cannot be read: {first_line(error)}") from error
+
+    def _one_by_one(self, arrivals: Sequence[Arrival], error: Exception) -> Outcome:
+        """Find the arrival whose content the database does not take, and reject it: it must not hold up the others."""
+        if len(arrivals) == 1:
+            (arrival,) = arrivals
+            if arrival.body is None:
+                raise DatabaseError(f"the emotion log cannot keep what it rejects: {first_line(error)}") from error
+            reason = storable(f"the database does not take it: {first_line(error)}")
+            return self.record([replace(arrival, body=None, flaw="database", reason=reason)])
+        whole = Outcome()
+        for arrival in arrivals:
+            one = self.record([arrival])
+            whole.answers |= one.answers
+            whole.stored += one.stored
+            whole.duplicates += one.duplicates
+            whole.rejected += one.rejected
+        return whole
 
 
-def _keys(connection: Connection, table: Table, names: set[Any]) -> dict[Any, int]:
-    """The short number of each name; names not yet known get one."""
-    wanted = select(table.c.name, table.c.key).where(table.c.name.in_(names))
-    known = {row.name: row.key for row in connection.execute(wanted)}
-    missing = names - known.keys()
-    if missing:
-        connection.execute(insert(table), [{"name": name} for name in sorted(missing)])
-        known = {row.name: row.key for row in connection.execute(wanted)}
+def commit(connection: Connection, arrivals: Sequence[Arrival]) -> Outcome:
+    """Write a batch inside the caller's transaction."""
+    by_id: dict[UUID, Arrival] = {}
+    nameless: dict[bytes, Arrival] = {}
+    for arrival in arrivals:
+        if arrival.id is not None:
+            by_id.setdefault(arrival.id, arrival)
+        else:
+            nameless.setdefault(arrival.sha256, arrival)
+    answers = _known(connection, by_id)
+    new = [arrival for identifier, arrival in sorted(by_id.items()) if identifier not in answers]
+    observations = [(one.body, one.received_ms) for one in new if isinstance(one.body, Observation)]
+    losses = [(one.body, one.received_ms) for one in new if isinstance(one.body, Dropped)]
+    bad = [one for one in new if one.body is None] + _unknown(connection, nameless)
+    senders = {one.envelope.outbox.bytes for one in arrivals if one.envelope}
+    outboxes = keys(connection, schema.outbox, senders)
+    devices = keys(connection, schema.device, {seen.device for seen, _ in [*observations, *losses]})
+    if observations:
+        connection.execute(insert(schema.observation), _rows(connection, observations, devices, outboxes))
+        rollup.add(connection, [(devices[seen.device], seen) for seen, _ in observations])
+    if losses:
+        connection.execute(insert(schema.dropped), [_dropped_row(*loss, devices, outboxes) for loss in losses])
+    if bad:
+        connection.execute(insert(schema.rejected), [rejected_row(arrival) for arrival in bad])
+    answers |= {one.id: None if one.body else one.reason for one in new if one.id}
+    _enter(connection, arrivals, outboxes, losses)
+    stored = len(observations) + len(losses)
+    return Outcome(
+        answers,
+        stored=stored,
+        duplicates=len(arrivals) - stored - len(bad),
+        rejected=Counter(one.flaw for one in bad if one.flaw),
+    )
+
+
+def _known(connection: Connection, by_id: dict[UUID, Arrival]) -> dict[UUID, str | None]:
+    """What earlier commits have decided."""
+    ids = [identifier.bytes for identifier in by_id]
+    known: dict[UUID, str | None] = {}
+    for table in (schema.observation, schema.dropped):
+        for (found,) in connection.execute(select(table.c.id).where(table.c.id.in_(ids))):
+            known[UUID(bytes=found)] = None
+    rejected = schema.rejected
+    for row in connection.execute(select(rejected.c.id, rejected.c.reason).where(rejected.c.id.in_(ids))):
+        known[UUID(bytes=row.id)] = row.reason
     return known
 
 
-def _rejected_row(arrival: Arrival) -> dict[str, Any]:
+def _unknown(connection: Connection, nameless: dict[bytes, Arrival]) -> list[Arrival]:
+    """Those without an id that have not been rejected before."""
+    if not nameless:
+        return []
+    rejected = schema.rejected
+    before = select(rejected.c.sha256).where(rejected.c.sha256.in_(list(nameless)), rejected.c.id.is_(None))
+    known = set(connection.scalars(before))
+    return [arrival for digest, arrival in nameless.items() if digest not in known]
+
+
+def _enter(
+    connection: Connection,
+    arrivals: Sequence[Arrival],
+    outboxes: dict[bytes, int],
+    losses: Sequence[tuple[Dropped, int]],
+) -> None:
+    numbers: dict[int, set[int]] = defaultdict(set)
+    for one in arrivals:
+        if one.envelope:
+            numbers[outboxes[one.envelope.outbox.bytes]].add(one.envelope.seq)
+    lost: dict[int, list[answered.Run]] = defaultdict(list)
+    for loss, _ in losses:
+        lost[outboxes[loss.outbox.bytes]].append((loss.first, loss.last))
+    answered.enter(connection, numbers, lost)
+
+
+def _rows(
+    connection: Connection,
+    observations: list[tuple[Observation, int]],
+    devices: dict[str, int],
+    outboxes: dict[bytes, int],
+) -> list[dict[str, Any]]:
+    captures = keys(connection, schema.capture, {seen.capture.bytes for seen, _ in observations})
+    models = keys(connection, schema.model, {seen.model for seen, _ in observations})
+    agents = keys(connection, schema.agent, {seen.agent for seen, _ in observations})
+    return [
+        {
+            "id": seen.id.bytes,
+            "device": devices[seen.device],
+            "outbox": outboxes[seen.outbox.bytes],
+            "capture": captures[seen.capture.bytes],
+            "model": models[seen.model],
+            "agent": agents[seen.agent],
+            "seq": seen.seq,
+            "track": seen.track,
+            "at_ms": round(seen.at.timestamp() * 1000),
+            "received_ms": received_ms,
+            "synced": int(seen.clock == "synced"),
+            "emotion": EMOTIONS.index(seen.emotion),
+            "confidence": round(seen.confidence * SCALE),
+            **{name: round(getattr(seen.scores, name) * SCALE) for name in EMOTIONS},
+            "frames": seen.frames,
+            **{
+                f"box_{side}": round(value * SCALE)
+                for side, value in zip(("left", "top", "width", "height"), seen.box, strict=True)
+            },
+            "latency_ms": seen.latency_ms,
+        }
+        for seen, received_ms in observations
+    ]
+
+
+def _dropped_row(
+    loss: Dropped, received_ms: int, devices: dict[str, int], outboxes: dict[bytes, int]
+) -> dict[str, Any]:
+    return {
+        "id": loss.id.bytes,
+        "device": devices[loss.device],
+        "outbox": outboxes[loss.outbox.bytes],
+        "seq": loss.seq,
+        "first": loss.first,
+        "last": loss.last,
+        "cause": loss.cause,
+        "at_ms": round(loss.at.timestamp() * 1000),
+        "received_ms": received_ms,
+    }
+
+
+def rejected_row(arrival: Arrival) -> dict[str, Any]:
+    """A rejected message as a row of its table."""
     return {
         "id": arrival.id.bytes if arrival.id else None,
         "sha256": arrival.sha256,

@@ -14,9 +14,9 @@ import msgspec
 from mien import acknowledgement
 from mien.acknowledgement import Acknowledgement
 from mien.connection import Away, Connected, Connection, Event, Message, Received, Refused
+from mien.envelope import decode_envelope
 from mien.errors import DatabaseError
 from mien.mqtt import Mqtt
-from mien.observation import decode_envelope
 from mien.status import CollectorStatus, DeviceStatus, decode_collector_status
 from mien.status import encode as encode_status
 from mien.topics import COLLECTORS, Topics

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from mien.observation import Sequence
+from mien.envelope import Sequence
 from mien.wire import Decoder
 
 

@@ -5,6 +5,7 @@ import queue
 import random
 import ssl
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ ANSWER_TIMEOUT_S = 5.0
 """A broker that has not granted the subscriptions by then does not speak this version of MQTT, or hangs."""
 PASSING_REFUSALS = ("Server unavailable", "Server busy", "Connection rate exceeded", "Quota exceeded")
 """What a broker says that will take the client later."""
+SHORT_S = 5.0
+"""A connection that the broker ends so soon after it was granted..."""
+SHORT_IN_ROW = 3
+"""...and so often in a row is another client's under the same name: MQTT 3.1.1 gives no reason."""
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
 
@@ -51,6 +56,13 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenOver:
+    """Another client connects under the same name, so that the two throw each other out; the connection tries again."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Away:
     """There is no connection (any more); the connection tries again, ever more slowly."""
 
@@ -65,7 +77,7 @@ class Received:
     payload: bytes
 
 
-Event = Connected | Refused | Away | Received
+Event = Connected | Refused | TakenOver | Away | Received
 
 
 class _Client(Client):
@@ -113,6 +125,8 @@ class Connection:
         self._ended = threading.Event()
         self._granted = False
         self._answered = False
+        self._granted_s = 0.0
+        self._short = 0
         self._why = ""
         self._client: Client | None = None
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
@@ -169,9 +183,19 @@ class Connection:
                     continue
             if self._granted:
                 retry_s = FIRST_RETRY_S
+                self._watch_for_another()
             self._events.put(Away(why or f"the connection ended ({self._why or 'no answer'})"))
             self._closing.wait(retry_s * random.uniform(0.5, 1.0))
             retry_s = min(LONGEST_RETRY_S, retry_s * 2)
+
+    def _watch_for_another(self) -> None:
+        """Tell a takeover from other ends of a connection."""
+        short = time.monotonic() - self._granted_s < SHORT_S
+        self._short = self._short + 1 if short else 0
+        if self._why == "Session taken over" or self._short == SHORT_IN_ROW:
+            host, port = self._settings.address
+            cure = "give one of them another name, or stop it"
+            self._events.put(TakenOver(f"another client at {host}:{port} is named {self._client_id}, too: {cure}"))
 
     def _connect(self, protocol: MQTTProtocolVersion) -> str | None:
         """Hold one connection until it ends; why it did not come about, if it did not."""
@@ -224,8 +248,7 @@ class Connection:
         if self._subscriptions:
             client.subscribe([(topic, 1) for topic in self._subscriptions])
         else:
-            self._granted = True
-            self._events.put(Connected())
+            self._grant()
 
     def _on_subscribe(
         self, client: Client, _data: Any, _message_id: int, reasons: list[ReasonCode], _properties: Any
@@ -235,7 +258,10 @@ class Connection:
             self._events.put(Refused(f"may not read {', '.join(refused)}: grant {self._client_id} these topics"))
             client.disconnect()
             return
-        self._granted = True
+        self._grant()
+
+    def _grant(self) -> None:
+        self._granted, self._granted_s = True, time.monotonic()
         self._events.put(Connected())
 
     def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:

@@ -1,5 +1,6 @@
 """What devices and collectors may be called."""
 
+import re
 from typing import Annotated
 
 from msgspec import Meta
@@ -8,3 +9,8 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}$(?!\n)"
 
 DeviceName = Annotated[str, Meta(pattern=NAME_PATTERN)]
 """A lower-case name that is safe as an MQTT topic level, a host name and a file name."""
+
+
+def is_device_name(name: str) -> bool:
+    """Whether a device or collector may be called this."""
+    return re.match(NAME_PATTERN, name) is not None

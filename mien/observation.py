@@ -8,14 +8,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from mien.emotions import EMOTIONS, Emotion
-from mien.names import DeviceName
+from mien.envelope import Envelope
 from mien.wire import Decoder
 
-SCHEMA: Literal[1] = 1
-"""The version of the wire form. Fields may be added within a version; a change of meaning raises it."""
-
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
-Sequence = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 
 class Scores(Struct, frozen=True, kw_only=True):
@@ -39,23 +35,10 @@ class Scores(Struct, frozen=True, kw_only=True):
         return max(((name, getattr(self, name)) for name in EMOTIONS), key=lambda pair: pair[1])
 
 
-class Envelope(Struct, frozen=True, kw_only=True):
-    """What can be read of any message on the observation topic before its body: enough to answer for it."""
-
-    schema: Literal[1] = SCHEMA
-    kind: Literal["observation"] = "observation"
-    id: UUID
-    """A version 7 UUID; duplicates are decided by it alone."""
-    device: DeviceName
-    outbox: UUID
-    """The outbox file that `seq` counts in."""
-    seq: Sequence
-    """Gap-free within an outbox."""
-
-
 class Observation(Envelope, frozen=True, kw_only=True):
     """What one tracked face showed over a reporting interval, its frames' scores averaged."""
 
+    kind: Literal["observation"] = "observation"
     capture: UUID
     """The wake during which it was seen."""
     track: Annotated[int, Meta(ge=1, lt=2**31)]
@@ -89,21 +72,12 @@ class Observation(Envelope, frozen=True, kw_only=True):
 
 
 _encoder = msgspec.json.Encoder()
-_envelope_decoder = Decoder(Envelope)
 _observation_decoder = Decoder(Observation)
 
 
 def encode(observation: Observation) -> bytes:
     """The wire form of an observation."""
     return _encoder.encode(observation)
-
-
-def decode_envelope(payload: bytes) -> Envelope:
-    """The envelope of a message on the observation topic; unknown fields are ignored.
-
-    msgspec.DecodeError where there is none.
-    """
-    return _envelope_decoder.decode(payload)
 
 
 def decode_observation(payload: bytes) -> Observation:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+OBSERVATION = "observation"
+"""The last level of the topic of observations and declared losses."""
 COLLECTORS = "_collector"
 """Stands in a device's place; no device can have this name."""
 
@@ -13,7 +15,7 @@ class Topics:
     root: str = "mien"
 
     def observation(self, device: str) -> str:
-        return f"{self.root}/{device}/observation"
+        return f"{self.root}/{device}/{OBSERVATION}"
 
     def acknowledgement(self, device: str) -> str:
         return f"{self.root}/{device}/ack"
@@ -21,12 +23,23 @@ class Topics:
     def device_status(self, device: str) -> str:
         return f"{self.root}/{device}/status"
 
+    def device_health(self, device: str) -> str:
+        return f"{self.root}/{device}/health"
+
+    def shared(self, topic: str) -> str:
+        """A subscription whose messages the broker deals out among all collectors that hold it."""
+        return f"$share/{self.root.replace('/', '-')}/{topic}"
+
     def collector_status(self, collector: str) -> str:
         return f"{self.root}/{COLLECTORS}/{collector}/status"
 
     def device_of(self, topic: str) -> str:
         """The device's level of a topic below this root."""
         return topic.removeprefix(f"{self.root}/").split("/", 1)[0]
+
+    def kind_of(self, topic: str) -> str:
+        """The last level of a device's topic."""
+        return topic.rsplit("/", 1)[-1]
 
     def collector_of(self, topic: str) -> str:
         """The collector's level of a collector's topic."""

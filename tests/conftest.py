@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import postgresql
 import pytest
 from mosquitto import Mosquitto
 
@@ -20,3 +21,9 @@ def start_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
     yield start
     for broker in started:
         broker.kill()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[postgresql.PostgreSQL]:
+    """One PostgreSQL server for all tests; each takes a database of its own."""
+    yield from postgresql.running()

@@ -44,6 +44,7 @@ def test_every_topic_stands_in_the_readme() -> None:
         topics.observation("<device>"),
         topics.acknowledgement("<device>"),
         topics.device_status("<device>"),
+        topics.device_health("<device>"),
         topics.collector_status("<name>"),
     ):
         assert f"`{topic}`" in README

@@ -66,7 +66,9 @@ def test_commands_import_their_parts_only_when_they_run(file: Path) -> None:
         "mien.version",
         "mien.command",
         "typer",
+        ".db_command",
         ".options",
+        ".rejected_command",
         ".train_command",
     }
     standard = {"collections.abc", "importlib.metadata", "json", "logging", "os", "pathlib", "sys", "typing"}
@@ -86,7 +88,7 @@ def test_only_a_program_s_cli_builds_its_parts() -> None:
 def test_the_packages_are_the_folders_on_disk() -> None:
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     folders = {file.parent.relative_to(ROOT).as_posix() for file in SOURCES}
-    expected = {folder.replace("/", ".") if folder.startswith("mien") else f"mien.{folder}" for folder in folders}
+    expected = {(folder if folder.startswith("mien") else f"mien/{folder}").replace("/", ".") for folder in folders}
     assert set(setuptools["packages"]) == expected
     assert setuptools["package-dir"] == {f"mien.{program}": program for program in PROGRAMS}
 

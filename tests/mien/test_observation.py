@@ -5,7 +5,8 @@ import pytest
 from samples import make_observation
 
 from mien.emotions import EMOTIONS
-from mien.observation import Scores, decode_envelope, decode_observation, encode
+from mien.envelope import decode_envelope
+from mien.observation import Scores, decode_observation, encode
 
 
 def test_an_observation_survives_the_wire() -> None:

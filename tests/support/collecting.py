@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from mien.broker.collector import Collector
 from mien.broker.database import open_for_writing
+from mien.broker.metrics import Metrics
 from mien.broker.settings import CollectorSettings
 from mien.broker.store import Store
 
@@ -14,9 +14,9 @@ from mien.broker.store import Store
 @contextmanager
 def collecting(settings: CollectorSettings) -> Iterator[None]:
     """Collect into the settings' database while the block runs."""
-    engine = open_for_writing(Path(settings.database))
+    engine = open_for_writing(settings.database)
     stopping = threading.Event()
-    thread = threading.Thread(target=Collector(settings, store=Store(engine)).run, args=[stopping])
+    thread = threading.Thread(target=Collector(settings, store=Store(engine), metrics=Metrics()).run, args=[stopping])
     thread.start()
     try:
         yield

@@ -1,0 +1,60 @@
+"""Brings the tables of an emotion log to this release's form."""
+
+import logging
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+
+from mien.errors import DatabaseError
+
+from .view import emotion_log
+
+logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def found(connection: Connection, name: str) -> str | None:
+    """The step that a log stands at, None if the database is empty.
+
+    DatabaseError if its tables are another program's or of a newer release.
+    """
+    revision = MigrationContext.configure(connection).get_current_revision()
+    if revision is None:
+        revision = _first_release(connection)
+        if revision is None and inspect(connection).get_table_names():
+            raise DatabaseError(f"{name} is some other program's database: name another")
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise DatabaseError(f"{name} was made by a newer mien: upgrade this one")
+    return revision
+
+
+def migrate(connection: Connection, name: str) -> None:
+    """Take the steps that are missing, inside the connection's transaction. DatabaseError as for `found`."""
+    config = _config()
+    config.attributes["connection"] = connection
+    if found(connection, name) == "1" and _first_release(connection):
+        command.stamp(config, "1")
+    # No step makes the view: it always follows the release that reads it.
+    connection.exec_driver_sql("DROP VIEW IF EXISTS emotion_log")
+    command.upgrade(config, "head")
+    connection.exec_driver_sql(emotion_log(connection.dialect.name))
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA user_version = 0")  # Alembic's table counts now
+
+
+def _first_release(connection: Connection) -> str | None:
+    """The first release counted in SQLite's user_version, without Alembic."""
+    if connection.dialect.name != "sqlite":
+        return None
+    version = connection.execute(text("PRAGMA user_version")).scalar_one()
+    return str(version) if version else None
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    return config

@@ -1,0 +1,65 @@
+"""The emotion log in PostgreSQL, where one machine is outgrown: several collectors write to it."""
+
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from mien.errors import ConfigurationError, MissingExtra
+from mien.mqtt import LOOPBACK
+
+WRITER_LOCK = 0x6D69656E
+"""`mien` in ASCII: the advisory lock that makes writing transactions follow one another, as SQLite's do.
+
+So what a transaction has read still holds when it writes: no deadlock, no half-merged range, no id in two tables.
+Decoding, which takes most of a collector's time, stays parallel.
+"""
+CONNECT_TIMEOUT_S = 5
+OPTIONS = "-c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
+"""A collector that hangs inside a transaction must not hold up the others for good."""
+
+
+def writer(url: URL) -> Engine:
+    """An engine whose transactions follow one another, those of other collectors included. Errors as for `_checked`."""
+    engine = create_engine(_checked(url), pool_pre_ping=True, connect_args=_arguments(url))
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+
+    return engine
+
+
+def reader(url: URL) -> Engine:
+    """An engine that cannot write. Errors as for `_checked`."""
+    arguments = _arguments(url)
+    arguments["options"] += " -c default_transaction_read_only=on"
+    return create_engine(_checked(url), poolclass=NullPool, connect_args=arguments)
+
+
+def _checked(url: URL) -> URL:
+    """The URL for the psycopg driver. ConfigurationError if a password stands in it, MissingExtra without psycopg."""
+    if url.password is not None:
+        raise ConfigurationError(
+            f"a password stands in {url.render_as_string()}, where others can read it: put it into ~/.pgpass, or into "
+            "a file of that form named with ?passfile="
+        )
+    try:
+        import psycopg  # noqa: F401 (asked for now, for a clear answer)
+    except ImportError as error:
+        raise MissingExtra("PostgreSQL needs psycopg: pip install 'mien[postgresql]'") from error
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _arguments(url: URL) -> dict[str, Any]:
+    """libpq's settings: time limits, and TLS with a checked certificate for every other machine."""
+    arguments: dict[str, Any] = {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "options": OPTIONS,
+        "keepalives_idle": 10,
+        "tcp_user_timeout": 20_000,
+    }
+    away = url.host is not None and url.host not in LOOPBACK and not url.host.startswith("/")
+    if away and "sslmode" not in url.query:
+        arguments |= {"sslmode": "verify-full"} | ({} if "sslrootcert" in url.query else {"sslrootcert": "system"})
+    return arguments

@@ -1,0 +1,75 @@
+"""Messages that could not be stored: listed, tried again, cleared."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, delete, select, update
+
+from .arrival import decode_arrival
+from .database import reading
+from .schema import rejected
+from .store import commit
+
+PIECE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of trying again."""
+
+    stored: int
+    still_rejected: int
+
+
+def list_rejected(engine: Engine, *, limit: int) -> list[dict[str, Any]]:
+    """The newest, at most `limit`, oldest first: number, when it came, topic, reason, payload; None if purged."""
+    wanted = select(rejected).order_by(rejected.c.key.desc()).limit(limit)
+    with reading(engine) as connection:
+        rows = connection.execute(wanted).all()
+    return [
+        {
+            "number": row.key,
+            "received": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(row.received_ms / 1000)),
+            "topic": row.topic,
+            "reason": row.reason,
+            "payload": None if row.payload is None else row.payload.decode("utf-8", "backslashreplace"),
+        }
+        for row in reversed(rows)
+    ]
+
+
+def replay(engine: Engine) -> Replayed:
+    """Decode every kept payload anew, by this release's rules, and store what is good now.
+
+    A message moves from `rejected` to the log in one transaction: at no moment is it in both, or in neither.
+    """
+    stored = still = 0
+    last = 0
+    while True:
+        with engine.begin() as connection:
+            wanted = select(rejected).where(rejected.c.key > last, rejected.c.payload.is_not(None))
+            rows = connection.execute(wanted.order_by(rejected.c.key).limit(PIECE)).all()
+            if not rows:
+                return Replayed(stored, still)
+            last = rows[-1].key
+            good = {}
+            for row in rows:
+                device = row.topic.split("/")[-2] if "/" in row.topic else ""
+                arrival = decode_arrival(
+                    topic=row.topic, payload=row.payload, received_ms=row.received_ms, device=device
+                )
+                if arrival.body is not None:
+                    good[row.key] = arrival
+            if good:
+                connection.execute(delete(rejected).where(rejected.c.key.in_(list(good))))
+                commit(connection, list(good.values()))
+        stored += len(good)
+        still += len(rows) - len(good)
+
+
+def purge(engine: Engine) -> int:
+    """Clear the payloads and keep ids and reasons, so that what comes again is still known; how many."""
+    with engine.begin() as connection:
+        cleared = update(rejected).where(rejected.c.payload.is_not(None)).values(payload=None)
+        return int(connection.execute(cleared).rowcount)

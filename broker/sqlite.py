@@ -1,0 +1,82 @@
+"""The emotion log in one SQLite file."""
+
+import fcntl
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from mien.errors import DatabaseError
+
+WRITER_BUSY_S = 5.0
+"""How long a writer waits for another."""
+READER_BUSY_S = 30.0
+
+
+def writer(path: Path) -> Engine:
+    """An engine whose commits are on the disk before they return (WAL, synchronous FULL).
+
+    Every transaction takes the write lock at its begin, so that what it has read still holds when it writes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": WRITER_BUSY_S})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def reader(path: Path) -> Engine:
+    """An engine that cannot write, for reading while a collector writes."""
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+    return create_engine(
+        "sqlite://", creator=lambda: sqlite3.connect(uri, uri=True, timeout=READER_BUSY_S), poolclass=NullPool
+    )
+
+
+@contextmanager
+def only_collector(path: Path) -> Iterator[None]:
+    """Hold the file for one collector; the kernel lets go of it when the process dies. DatabaseError if it is held.
+
+    The lock is on a file of its own: SQLite loses its own locks when anybody in its process closes the database file.
+    """
+    beside = path.with_name(f"{path.name}-collector")
+    try:
+        with beside.open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+    except BlockingIOError as error:
+        raise DatabaseError(
+            f"another collector writes to {path}: stop it, or store in PostgreSQL, which several can share"
+        ) from error
+
+
+def back_up(path: Path, copy: Path) -> None:
+    """Copy a log as it stands, while others use it. DatabaseError if that fails or the copy is there already."""
+    try:
+        copy.touch(exist_ok=False)
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target, pages=1000)
+    except (sqlite3.Error, OSError) as error:
+        raise DatabaseError(f"{path} cannot be copied to {copy} ({error}): name another file or make room") from error
+
+
+def copy_before(path: Path, reason: str) -> Path:
+    """Where a copy with today's date goes, beside the log."""
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    return path.with_name(f"{path.name}.{moment}-{reason}")

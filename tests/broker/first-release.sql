@@ -1,0 +1,150 @@
+PRAGMA foreign_keys=OFF;
+BEGIN TRANSACTION;
+CREATE TABLE device (
+	"key" INTEGER NOT NULL, 
+	name VARCHAR(32) NOT NULL, 
+	PRIMARY KEY ("key"), 
+	UNIQUE (name)
+);
+INSERT INTO device VALUES(1,'hallway');
+CREATE TABLE outbox (
+	"key" INTEGER NOT NULL, 
+	name BLOB NOT NULL, 
+	PRIMARY KEY ("key"), 
+	UNIQUE (name)
+);
+INSERT INTO outbox VALUES(1,X'5c7b7a3e38f04a449b1d3d2b3f1f9a10');
+CREATE TABLE capture (
+	"key" INTEGER NOT NULL, 
+	name BLOB NOT NULL, 
+	PRIMARY KEY ("key"), 
+	UNIQUE (name)
+);
+INSERT INTO capture VALUES(1,X'01a2054f677c71a9baccdc93f83d52d4');
+INSERT INTO capture VALUES(2,X'01a2054f677e796a80aa22ec63e0819d');
+INSERT INTO capture VALUES(3,X'01a2054f678079a6964957872c7ddf71');
+INSERT INTO capture VALUES(4,X'01a2054f678270daadca335f62e7ed10');
+INSERT INTO capture VALUES(5,X'01a2054f67847e5eaf1ddb5e3bf3572b');
+INSERT INTO capture VALUES(6,X'01a2054f67867200a1743ccc1f9bbb20');
+INSERT INTO capture VALUES(7,X'01a2054f67887b9db187d51ad962d28f');
+INSERT INTO capture VALUES(8,X'01a2054f678a7ed8a44e9466e748df08');
+INSERT INTO capture VALUES(9,X'01a2054f678c7200b4e92323f804473b');
+INSERT INTO capture VALUES(10,X'01a2054f678e7a7c86c5354d6b4b5e03');
+INSERT INTO capture VALUES(11,X'01a2054f679071d3bdb5f0b06ba41b3e');
+INSERT INTO capture VALUES(12,X'01a2054f6792793da529229c8afd4d3e');
+INSERT INTO capture VALUES(13,X'01a2054f67947592801e829d970ea9e8');
+INSERT INTO capture VALUES(14,X'01a2054f679670b3bb06976feef21721');
+INSERT INTO capture VALUES(15,X'01a2054f67987be486210158316ad71b');
+INSERT INTO capture VALUES(16,X'01a2054f679a71908805a7a4cceac44e');
+INSERT INTO capture VALUES(17,X'01a2054f679c7e3d9e523900d63a89f7');
+INSERT INTO capture VALUES(18,X'01a2054f679e7263b9720fe1ad896594');
+INSERT INTO capture VALUES(19,X'01a2054f67a075c59f00ca2dae755a96');
+CREATE TABLE model (
+	"key" INTEGER NOT NULL, 
+	name VARCHAR(12) NOT NULL, 
+	PRIMARY KEY ("key"), 
+	UNIQUE (name)
+);
+INSERT INTO model VALUES(1,'0123456789ab');
+CREATE TABLE agent (
+	"key" INTEGER NOT NULL, 
+	name VARCHAR(32) NOT NULL, 
+	PRIMARY KEY ("key"), 
+	UNIQUE (name)
+);
+INSERT INTO agent VALUES(1,'0.1.0');
+CREATE TABLE rejected (
+	"key" INTEGER NOT NULL, 
+	id BLOB, 
+	sha256 BLOB NOT NULL, 
+	topic VARCHAR NOT NULL, 
+	reason VARCHAR NOT NULL, 
+	received_ms INTEGER NOT NULL, 
+	payload BLOB, 
+	PRIMARY KEY ("key"), 
+	UNIQUE (id)
+);
+INSERT INTO rejected VALUES(1,NULL,X'efe2a5c09e6d49d7eb735c9875f77404be5b887bb3f56378038968d4e3ff8198','mien/hallway/observation','JSON is malformed: invalid character (byte 4)',1800000000000,X'6e6f697365');
+CREATE TABLE observation (
+	"key" INTEGER NOT NULL, 
+	id BLOB NOT NULL, 
+	device INTEGER NOT NULL, 
+	outbox INTEGER NOT NULL, 
+	capture INTEGER NOT NULL, 
+	model INTEGER NOT NULL, 
+	agent INTEGER NOT NULL, 
+	seq INTEGER NOT NULL, 
+	track INTEGER NOT NULL, 
+	at_ms INTEGER NOT NULL, 
+	received_ms INTEGER NOT NULL, 
+	synced SMALLINT NOT NULL, 
+	emotion SMALLINT NOT NULL CHECK (emotion BETWEEN 0 AND 6), 
+	confidence SMALLINT NOT NULL, 
+	angry SMALLINT NOT NULL, 
+	disgust SMALLINT NOT NULL, 
+	fear SMALLINT NOT NULL, 
+	happy SMALLINT NOT NULL, 
+	sad SMALLINT NOT NULL, 
+	surprise SMALLINT NOT NULL, 
+	neutral SMALLINT NOT NULL, 
+	frames INTEGER NOT NULL, 
+	box_left SMALLINT NOT NULL, 
+	box_top SMALLINT NOT NULL, 
+	box_width SMALLINT NOT NULL, 
+	box_height SMALLINT NOT NULL, 
+	latency_ms INTEGER NOT NULL, 
+	PRIMARY KEY ("key"), 
+	UNIQUE (id), 
+	FOREIGN KEY(device) REFERENCES device ("key"), 
+	FOREIGN KEY(outbox) REFERENCES outbox ("key"), 
+	FOREIGN KEY(capture) REFERENCES capture ("key"), 
+	FOREIGN KEY(model) REFERENCES model ("key"), 
+	FOREIGN KEY(agent) REFERENCES agent ("key")
+);
+INSERT INTO observation VALUES(1,X'01a2054f677b7cfdaa375f62e2f954d7',1,1,1,1,1,1,1,1795357980123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(2,X'01a2054f677d7521b8c810a2575b1d64',1,1,2,1,1,2,1,1795358160123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(3,X'01a2054f677f7fc2bd9c13a1ea375280',1,1,3,1,1,3,1,1795358340123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(4,X'01a2054f67817178b7390bbd55be4638',1,1,4,1,1,4,1,1795358520123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(5,X'01a2054f678371488e8ba0724bed4a52',1,1,5,1,1,5,1,1795358700123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(6,X'01a2054f678572ea9fe13f4f1fc1392f',1,1,6,1,1,6,1,1795358880123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(7,X'01a2054f67877dfebc848e96aa941f04',1,1,7,1,1,7,1,1795359060123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(8,X'01a2054f6789777295ae6dd88933f35f',1,1,8,1,1,8,1,1795359240123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(9,X'01a2054f678b7d1aa41aea423cba14bd',1,1,9,1,1,9,1,1795359420123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(10,X'01a2054f678d77cb98586bb491d704ce',1,1,10,1,1,10,1,1795359600123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(11,X'01a2054f678f7c0282c699919659ce53',1,1,11,1,1,11,1,1795359780123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(12,X'01a2054f6791754d922435ed23723567',1,1,12,1,1,12,1,1795359960123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(13,X'01a2054f679373b39f8a61205580f0a6',1,1,13,1,1,13,1,1795360140123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(14,X'01a2054f6795729ebf4fa380d9261ebc',1,1,14,1,1,14,1,1795360320123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(15,X'01a2054f67977059bb9e2d65f227d826',1,1,15,1,1,15,1,1795360500123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(16,X'01a2054f67997b878019dd4793b4d5b3',1,1,16,1,1,16,1,1795360680123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(17,X'01a2054f679b72e98db840d2d75c6011',1,1,17,1,1,17,1,1795360860123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(18,X'01a2054f679d70afb4e58b76ceeab6d9',1,1,18,1,1,18,1,1795361040123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+INSERT INTO observation VALUES(19,X'01a2054f679f7ddd9696ef88c2113458',1,1,19,1,1,19,1,1795361220123,1800000000000,1,3,7000,500,500,500,7000,500,500,500,9,2500,2500,5000,5000,40);
+CREATE UNIQUE INDEX rejected_without_envelope ON rejected (sha256) WHERE id IS NULL;
+CREATE INDEX observation_at ON observation (at_ms);
+CREATE INDEX observation_device_at ON observation (device, at_ms);
+CREATE VIEW emotion_log AS SELECT
+    strftime('%Y-%m-%dT%H:%M:%fZ', o.at_ms / 1000.0, 'unixepoch') AS at,
+    device.name AS device,
+    CASE o.emotion WHEN 0 THEN 'angry' WHEN 1 THEN 'disgust' WHEN 2 THEN 'fear' WHEN 3 THEN 'happy' WHEN 4 THEN 'sad' WHEN 5 THEN 'surprise' WHEN 6 THEN 'neutral' END AS emotion,
+    o.confidence / 10000.0 AS confidence,
+    o.angry / 10000.0 AS angry, o.disgust / 10000.0 AS disgust, o.fear / 10000.0 AS fear, o.happy / 10000.0 AS happy, o.sad / 10000.0 AS sad, o.surprise / 10000.0 AS surprise, o.neutral / 10000.0 AS neutral,
+    o.track AS track,
+    o.frames AS frames,
+    o.box_left / 10000.0 AS box_left, o.box_top / 10000.0 AS box_top, o.box_width / 10000.0 AS box_width, o.box_height / 10000.0 AS box_height,
+    o.latency_ms AS latency_ms,
+    CASE o.synced WHEN 1 THEN 'synced' ELSE 'unsynced' END AS clock,
+    model.name AS model,
+    agent.name AS agent,
+    substr(lower(hex(o.id)), 1, 8) || '-' || substr(lower(hex(o.id)), 9, 4) || '-' || substr(lower(hex(o.id)), 13, 4) || '-' || substr(lower(hex(o.id)), 17, 4) || '-' || substr(lower(hex(o.id)), 21, 12) AS id,
+    substr(lower(hex(capture.name)), 1, 8) || '-' || substr(lower(hex(capture.name)), 9, 4) || '-' || substr(lower(hex(capture.name)), 13, 4) || '-' || substr(lower(hex(capture.name)), 17, 4) || '-' || substr(lower(hex(capture.name)), 21, 12) AS capture,
+    substr(lower(hex(outbox.name)), 1, 8) || '-' || substr(lower(hex(outbox.name)), 9, 4) || '-' || substr(lower(hex(outbox.name)), 13, 4) || '-' || substr(lower(hex(outbox.name)), 17, 4) || '-' || substr(lower(hex(outbox.name)), 21, 12) AS outbox,
+    o.seq AS seq,
+    strftime('%Y-%m-%dT%H:%M:%fZ', o.received_ms / 1000.0, 'unixepoch') AS received
+FROM observation AS o
+JOIN device ON device.key = o.device
+JOIN model ON model.key = o.model
+JOIN agent ON agent.key = o.agent
+JOIN capture ON capture.key = o.capture
+JOIN outbox ON outbox.key = o.outbox;
+COMMIT;

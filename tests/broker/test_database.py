@@ -1,0 +1,130 @@
+"""How an emotion log is opened, refused and brought up to date."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from mosquitto import free_port
+from sqlalchemy import make_url
+
+from mien.broker import database
+from mien.broker.database import open_for_reading, open_for_writing
+from mien.broker.postgresql import _arguments
+from mien.broker.schema import REVISION
+from mien.errors import ConfigurationError, DatabaseError
+
+FIRST_RELEASE = Path(__file__).parent / "first-release.sql"
+"""`sqlite3 mien.db .dump` of a log that the first release wrote."""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "mien.db"
+
+
+@pytest.fixture
+def old(path: Path) -> Path:
+    """A log of the first release, with 19 observations and a rejected message."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(FIRST_RELEASE.read_text())
+        connection.execute("PRAGMA user_version = 1")
+    return path
+
+
+def test_a_missing_or_alien_database_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match=r"none.db does not exist"):
+        open_for_reading(tmp_path / "none.db")
+    (tmp_path / "text.db").write_text("this is not SQLite, it only stands in its place" * 20)
+    for open_it in (open_for_reading, open_for_writing):
+        with pytest.raises(DatabaseError, match="file is not a database"):
+            open_it(tmp_path / "text.db")
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("CREATE TABLE observation (seq)")
+    with pytest.raises(DatabaseError, match="is some other program's database"):
+        open_for_writing(tmp_path / "other.db")
+    sqlite3.connect(tmp_path / "empty.db").close()
+    with pytest.raises(DatabaseError, match="is no emotion log of this release"):
+        open_for_reading(tmp_path / "empty.db")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mysql://host/mien", "mien cannot store in mysql: name a file or a postgresql:// URL"),
+        ("postgresql//:host://", "is no URL"),
+        ("postgresql://me:secret@host/mien", r"a password stands in postgresql://me:\*\*\*@host/mien.*~/.pgpass"),
+    ],
+)
+def test_a_url_that_will_not_do_is_named(name: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message) as raised:
+        open_for_writing(name)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_server_that_is_away_is_named() -> None:
+    with pytest.raises(DatabaseError, match=r"cannot be opened .*[Cc]onnection refused"):
+        open_for_writing(f"postgresql://127.0.0.1:{free_port()}/mien")
+
+
+def test_other_machines_are_asked_for_a_certificate() -> None:
+    away = _arguments(make_url("postgresql://db.example.org/mien"))
+    assert (away["sslmode"], away["sslrootcert"]) == ("verify-full", "system")
+    assert "sslmode" not in _arguments(make_url("postgresql://127.0.0.1/mien"))
+    assert "sslmode" not in _arguments(make_url("postgresql://db.example.org/mien?sslmode=require"))
+
+
+def test_a_database_of_a_newer_release_is_left_alone(path: Path) -> None:
+    open_for_writing(path).dispose()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '99'")
+    with pytest.raises(DatabaseError, match="made by a newer mien"):
+        open_for_writing(path)
+
+
+def test_a_log_of_the_first_release_asks_for_its_migration(old: Path) -> None:
+    for open_it in (open_for_writing, open_for_reading):
+        with pytest.raises(DatabaseError, match=r"of an older (release|one).*`mien db migrate --db .*mien.db`"):
+            open_it(old)
+
+
+def test_migration_keeps_every_row_and_a_copy_of_the_file(old: Path) -> None:
+    before = old.read_bytes()
+    step, copy = database.migrate(old)
+    assert step == "1"
+    assert copy is not None
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT count(*) FROM observation").fetchone() == (19,)
+        assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'rollup'").fetchone() == (0,)
+    assert before != old.read_bytes()
+    with open_for_reading(old).connect() as connection:
+        count = connection.exec_driver_sql
+        assert count("SELECT count(*) FROM emotion_log").scalar() == 19
+        assert count("SELECT count(*) FROM rejected").scalar() == 1
+        assert count("SELECT sum(observations) FROM rollup").scalar() == 19
+        assert count("SELECT first, last FROM answered").all() == [(1, 19)]
+    assert database.migrate(old) == (REVISION, None)
+
+
+def test_a_migration_that_fails_leaves_the_log_as_it_was(old: Path) -> None:
+    with sqlite3.connect(old) as connection:
+        connection.execute("CREATE TABLE rollup (in_the_way)")
+    with pytest.raises(DatabaseError, match="rollup"):
+        database.migrate(old)
+    with sqlite3.connect(old) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'answered'").fetchone() == (0,)
+        connection.execute("DROP TABLE rollup")
+    assert database.migrate(old)[0] == "1"
+
+
+def test_one_file_takes_one_collector(path: Path) -> None:
+    place = database.Place.of(path)
+    with (
+        place.only_collector(),
+        pytest.raises(DatabaseError, match=r"another collector writes to .*mien.db"),
+        place.only_collector(),
+    ):
+        pass
+    with place.only_collector():  # free again
+        pass
