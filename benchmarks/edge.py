@@ -93,7 +93,7 @@ def split_of_a_frame(camera: Camera, frame_count: int) -> dict[str, float | str]
     settings = AgentSettings(device="benchmark", motion=Motion(script=[(0.0, 1e9)]), camera=camera)
     with (
         tempfile.TemporaryDirectory() as folder,
-        Outbox(Path(folder) / "outbox.db") as outbox,
+        Outbox(Path(folder) / "outbox.db", device=settings.device) as outbox,
         ScriptedPir(settings.motion) as motion,
     ):
         Agent(

@@ -11,12 +11,12 @@ from uuid import UUID
 from uuid6 import uuid7
 
 from mien.classifier import Classifier
-from mien.errors import CameraError
+from mien.errors import CameraError, DatabaseError
 from mien.faces import FaceDetector
 from mien.observation import Observation, Scores
 from mien.version import VERSION
 
-from .clock import Clock
+from .clock import Clock, Moment
 from .frame import Frame
 from .motion import MotionSource
 from .outbox import Outbox
@@ -88,10 +88,13 @@ class Agent:
 
     def _keep(self, capture: UUID, sightings: list[Sighting]) -> None:
         for sighting in sightings:
-            observation = self._outbox.append(functools.partial(self._observation, capture, sighting))
-            log.debug("%s %.2f", observation.emotion, observation.confidence)
+            moment = self._clock.moment()
+            try:
+                self._outbox.append(functools.partial(self._observation, capture, sighting, moment), moment)
+            except DatabaseError as error:
+                log.error("an observation is lost: %s", error)  # a full disk, say; `health` counts it
 
-    def _observation(self, capture: UUID, sighting: Sighting, outbox: UUID, seq: int) -> Observation:
+    def _observation(self, capture: UUID, sighting: Sighting, moment: Moment, outbox: UUID, seq: int) -> Observation:
         scores = Scores.of(sighting.scores)
         emotion, confidence = scores.highest()
         return Observation(
@@ -101,8 +104,8 @@ class Agent:
             seq=seq,
             capture=capture,
             track=sighting.track,
-            at=self._clock.now(),
-            clock=self._clock.state,
+            at=moment.at,
+            clock=moment.state,
             emotion=emotion,
             confidence=confidence,
             scores=scores,

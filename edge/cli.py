@@ -39,7 +39,7 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
     from .camera import check_camera, open_camera
     from .clock import Clock
     from .motion import open_motion
-    from .outbox import Outbox
+    from .outbox import Cap, Outbox
     from .settings import AgentSettings
     from .uplink import Uplink
 
@@ -51,9 +51,18 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
+    clock = Clock(settings.clock)
+    cap = Cap(rows=settings.outbox_rows, payload_bytes=settings.outbox_megabytes * 1_000_000)
     with (
-        Outbox(Path(settings.outbox)) as outbox,
-        Uplink(settings.mqtt, device=settings.device, model_id=classifier.model_id, outbox=outbox) as uplink,
+        Outbox(Path(settings.outbox), device=settings.device, cap=cap) as outbox,
+        Uplink(
+            settings.mqtt,
+            device=settings.device,
+            model_id=classifier.model_id,
+            outbox=outbox,
+            clock=clock,
+            clock_wait_s=settings.clock_wait_s,
+        ) as uplink,
         open_motion(settings.motion) as motion,
     ):
         Agent(
@@ -63,7 +72,7 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
             detector=HaarDetector(**msgspec.structs.asdict(settings.faces)),
             classifier=classifier,
             outbox=outbox,
-            clock=Clock(settings.clock),
+            clock=clock,
         ).run(stopping)
         if not uplink.drain(STOP_S if stopping.is_set() else DRAIN_S):
             log.warning("%d observations wait in %s for the next start", outbox.depth(), settings.outbox)

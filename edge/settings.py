@@ -100,9 +100,15 @@ class AgentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Model file; the one that ships with mien unless set."""
     outbox: str = "/var/lib/mien/outbox.db"
     """File that keeps observations until a collector has stored them."""
+    outbox_rows: Annotated[int, Meta(ge=100)] = 500_000
+    """At most; six days of one face a second. A full outbox drops its oldest rows and tells the collector which."""
+    outbox_megabytes: Annotated[int, Meta(ge=1)] = 400
+    """The same for the size of what it keeps."""
     clock: Literal["ntp", "trusted"] = "ntp"
     """ntp: an observation says unsynced while systemd reports no time synchronisation. trusted: the clock is always
     right (a clock chip, a demo)."""
+    clock_wait_s: Seconds = 120.0
+    """What is observed before the clock is set waits so long for it after the agent's start, to get its right time."""
     mqtt: Mqtt = Mqtt()
     """Connection to the MQTT broker."""
     motion: Motion = Motion()

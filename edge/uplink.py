@@ -13,17 +13,21 @@ import msgspec
 
 from mien import acknowledgement
 from mien.acknowledgement import Acknowledgement
-from mien.connection import Away, Connected, Connection, Event, Message, Received, Refused
+from mien.connection import Away, Connected, Connection, Event, Message, Received, Refused, TakenOver
 from mien.envelope import decode_envelope
 from mien.errors import DatabaseError
+from mien.health import Health
+from mien.health import encode as encode_health
 from mien.mqtt import Mqtt
 from mien.status import CollectorStatus, DeviceStatus, decode_collector_status
 from mien.status import encode as encode_status
 from mien.topics import COLLECTORS, Topics
 from mien.version import VERSION
 
+from .clock import Clock
 from .outbox import Outbox
 
+HEALTH_S = 60.0
 WINDOW = 100
 """Observations in flight at most."""
 FIRST_RESEND_S = 15.0
@@ -43,12 +47,28 @@ class Uplink:
     once, by its id. So each row ends exactly once in the log, whatever dies in between.
     """
 
-    def __init__(self, settings: Mqtt, *, device: str, model_id: str, outbox: Outbox) -> None:
-        """ConfigurationError if a file that the settings name cannot be read."""
+    def __init__(
+        self,
+        settings: Mqtt,
+        *,
+        device: str,
+        model_id: str,
+        outbox: Outbox,
+        clock: Clock,
+        clock_wait_s: float = 0.0,
+    ) -> None:
+        """ConfigurationError if a file that the settings name cannot be read.
+
+        Rows made before the clock is set stay back for `clock_wait_s`, to get their right time.
+        """
         self._settings = settings
         self._device = device
         self._model_id = model_id
         self._outbox = outbox
+        self._outbox_id = outbox.id
+        self._clock = clock
+        self._clock_ends_s = time.monotonic() + clock_wait_s
+        self._health_s = 0.0
         self._topics = Topics(settings.root)
         self._collectors: dict[str, CollectorStatus] = {}
         self._in_flight: dict[int, tuple[float, float]] = {}
@@ -63,6 +83,7 @@ class Uplink:
             subscriptions=[self._topics.acknowledgement(device), self._topics.collector_status("+")],
             events=self._events,
         )
+        self._connected = False
         self._closing = threading.Event()
         self._last_state: Literal["stopped", "offline"] = "stopped"
         self._drained = threading.Condition()
@@ -103,6 +124,13 @@ class Uplink:
             while True:
                 self._take(self._events.get_nowait())
         self._send()
+        if self._connected and time.monotonic() - self._health_s >= HEALTH_S:
+            self._report()
+
+    def _report(self) -> None:
+        health = Health(outbox=self._outbox.health(self._clock))
+        self._connection.publish(Message(self._topics.device_health(self._device), encode_health(health), retain=True))
+        self._health_s = time.monotonic()
 
     def _status(self, state: Literal["online", "stopped", "offline"]) -> Message:
         status = DeviceStatus(state=state, agent=VERSION, model=self._model_id)
@@ -113,11 +141,14 @@ class Uplink:
             case Connected():
                 log.info("connected to %s:%d", *self._settings.address)
                 self._in_flight.clear()
+                self._connected = True
+                self._report()  # before `online`: who sees that can read the rest
                 self._connection.publish(self._status("online"))
-            case Refused(why):
+            case Refused(why) | TakenOver(why):
                 log.error("%s", why)
             case Away(why):
                 log.warning("%s; observations wait in the outbox", why)
+                self._connected = False
                 self._collectors.clear()
             case Received(topic, payload):
                 try:
@@ -154,7 +185,12 @@ class Uplink:
         if not any(status.state == "online" for status in self._collectors.values()):
             return
         now_s = time.monotonic()
-        for seq, payload in self._outbox.unanswered(WINDOW):
+        self._outbox.release(self._clock, waited=now_s >= self._clock_ends_s)
+        if self._outbox.id != self._outbox_id:  # the file was damaged and is a new one, which counts anew
+            self._outbox_id = self._outbox.id
+            self._published.clear()
+            self._in_flight.clear()
+        for seq, payload in self._outbox.ready(WINDOW):
             due_s, wait_s = self._in_flight.get(seq, (now_s, FIRST_RESEND_S))
             if due_s > now_s:
                 continue

@@ -35,7 +35,7 @@ def run_until(settings: AgentSettings, folder: Path, enough: Callable[[list[Obse
     """Run an agent until its outbox holds enough, or until it ends by itself."""
     stopping = threading.Event()
     failure: list[BaseException] = []
-    with Outbox(folder / "outbox.db") as outbox, open_motion(settings.motion) as motion:
+    with Outbox(folder / "outbox.db", device="hallway") as outbox, open_motion(settings.motion) as motion:
         agent = Agent(
             settings,
             motion=motion,
@@ -53,7 +53,7 @@ def run_until(settings: AgentSettings, folder: Path, enough: Callable[[list[Obse
                 failure.append(error)
 
         def seen() -> list[Observation]:
-            return [decode_observation(payload) for _, payload in outbox.unanswered(1000)]
+            return [decode_observation(payload) for _, payload in outbox.ready(1000)]
 
         thread = threading.Thread(target=run)
         thread.start()
@@ -94,8 +94,8 @@ def test_a_camera_without_frames_is_an_error(tmp_path: Path) -> None:
 
 def test_an_unsynchronised_clock_is_admitted(tmp_path: Path) -> None:
     synchronised = tmp_path / "synchronized"
-    clock = Clock("ntp", synchronised)
+    clock = Clock("ntp", synchronised=synchronised)
     assert clock.state == "unsynced"
     synchronised.touch()
     assert clock.state == "synced"
-    assert clock.now().microsecond % 1000 == 0
+    assert clock.moment().at.microsecond % 1000 == 0

@@ -14,14 +14,17 @@ from waiting import wait_for
 from mien import acknowledgement
 from mien.acknowledgement import Acknowledgement
 from mien.broker.settings import CollectorSettings
+from mien.edge.clock import Clock
 from mien.edge.outbox import Outbox
 from mien.edge.uplink import Uplink
 from mien.mqtt import Mqtt
 
+CLOCK = Clock("trusted")
+
 
 @pytest.fixture
 def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    with Outbox(tmp_path / "outbox.db") as outbox:
+    with Outbox(tmp_path / "outbox.db", device="hallway") as outbox:
         yield outbox
 
 
@@ -37,11 +40,11 @@ def settings(tmp_path: Path, broker: Mosquitto) -> CollectorSettings:
 
 def fill(outbox: Outbox, count: int) -> set[str]:
     """Put observations into the outbox; their ids as the log shows them."""
-    return {str(outbox.append(lambda name, seq: make_observation(name, seq)).id) for _ in range(count)}
+    return {str(outbox.append(lambda name, seq: make_observation(name, seq), CLOCK.moment()).id) for _ in range(count)}
 
 
 def uplink(settings: CollectorSettings, outbox: Outbox) -> Uplink:
-    return Uplink(settings.mqtt, device="hallway", model_id="0123456789ab", outbox=outbox)
+    return Uplink(settings.mqtt, device="hallway", model_id="0123456789ab", outbox=outbox, clock=CLOCK)
 
 
 def log(settings: CollectorSettings) -> list[str]:
@@ -90,12 +93,12 @@ def test_a_broker_that_is_killed_loses_nothing(settings: CollectorSettings, outb
 
 def test_a_rejected_observation_is_kept_but_not_sent_again(settings: CollectorSettings, outbox: Outbox) -> None:
     fill(outbox, 2)
-    with closing(sqlite3.connect(outbox._path)) as database, database:
+    with closing(sqlite3.connect(outbox._file.path)) as database, database:
         spoilt = "CAST(replace(payload, '\"happy\",', '\"smug\",') AS BLOB)"
         database.execute(f"UPDATE observation SET payload = {spoilt} WHERE seq = 1")  # noqa: S608 (a constant)
     with collecting(settings), uplink(settings, outbox) as up:
         assert up.drain(15)
-    with closing(sqlite3.connect(outbox._path)) as database:
+    with closing(sqlite3.connect(outbox._file.path)) as database:
         ((seq, reason),) = database.execute("SELECT seq, refused FROM observation").fetchall()
     assert (seq, reason) == (1, "Invalid enum value 'smug' - at `$.emotion`")
     assert len(log(settings)) == 1
@@ -156,19 +159,19 @@ def test_noise_on_its_topics_does_not_stop_it(settings: CollectorSettings, outbo
 
 def test_damaged_rows_do_not_hold_up_the_others(settings: CollectorSettings, outbox: Outbox) -> None:
     fill(outbox, 120)
-    with closing(sqlite3.connect(outbox._path)) as database, database:
+    with closing(sqlite3.connect(outbox._file.path)) as database, database:
         database.execute("UPDATE observation SET payload = x'00ff'")
     ids = fill(outbox, 5)
     with collecting(settings), uplink(settings, outbox) as up:
         assert up.drain(15)
     assert sorted(log(settings)) == sorted(ids)
-    with closing(sqlite3.connect(outbox._path)) as database:
+    with closing(sqlite3.connect(outbox._file.path)) as database:
         assert database.execute("SELECT count(*) FROM observation WHERE refused IS NOT NULL").fetchone() == (120,)
 
 
 def test_rows_of_an_earlier_device_name_do_not_hold_up_the_others(settings: CollectorSettings, outbox: Outbox) -> None:
     for _ in range(120):
-        outbox.append(lambda name, seq: make_observation(name, seq, device="attic"))
+        outbox.append(lambda name, seq: make_observation(name, seq, device="attic"), CLOCK.moment())
     ids = fill(outbox, 5)
     with collecting(settings), uplink(settings, outbox) as up:
         assert up.drain(15)
@@ -177,9 +180,9 @@ def test_rows_of_an_earlier_device_name_do_not_hold_up_the_others(settings: Coll
 
 def test_an_outbox_that_is_locked_for_a_while_is_waited_for(settings: CollectorSettings, outbox: Outbox) -> None:
     ids = fill(outbox, 3)
-    outbox._database.execute("PRAGMA busy_timeout = 50")
+    outbox._file._database.execute("PRAGMA busy_timeout = 50")
     with (
-        closing(sqlite3.connect(outbox._path, isolation_level=None)) as other,
+        closing(sqlite3.connect(outbox._file.path, isolation_level=None)) as other,
         collecting(settings),
         uplink(settings, outbox) as up,
     ):
