@@ -3,14 +3,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?=
 TEST ?=
+KILLS ?= 500
+SEED ?= 1
+FAULTS ?=
 
-.PHONY: demo test lint system clean
+.PHONY: demo test faults lint system clean
 
 demo: $(VENV)/demo ## run the whole path on this machine; hand flags on with DEMO="--seconds 20"
 	@$(BIN)/mien demo $(DEMO)
 
 test: $(VENV)/test lint ## set up and run all checks and tests; hand flags on with TEST="-k outbox"
 	$(BIN)/python -m pytest $(TEST)
+
+faults: $(VENV)/test ## kill everything at random and look for every observation: make faults KILLS=500 SEED=1
+	PYTHONPATH=tests/support $(BIN)/python tests/faults/harness.py $(KILLS) $(SEED) $(FAULTS)
 
 # mypy reads mien as it is installed, since the folders here stand apart: edge/ is mien.edge.
 lint: $(VENV)/test

@@ -1,0 +1,119 @@
+"""What becomes of messages that could not be stored: on SQLite and PostgreSQL."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+import pytest
+from postgresql import PostgreSQL
+from samples import make_observation
+
+from mien.broker.arrival import Arrival, decode_arrival
+from mien.broker.checking import check_log
+from mien.broker.database import open_for_reading, open_for_writing
+from mien.broker.rejected import list_rejected, purge, replay
+from mien.broker.store import Store
+from mien.command import main
+from mien.observation import Observation, encode
+
+RECEIVED_MS = 1_800_000_000_000
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def log(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A log that rejected an observation of a later release, and noise."""
+    if request.param == "sqlite":
+        name = str(tmp_path / "mien.db")
+    else:
+        server: PostgreSQL = request.getfixturevalue("postgresql_server")
+        name = server.database(uuid4().hex)
+    engine = open_for_writing(name)
+    noise = decode_arrival(topic="mien/hallway/observation", payload=b"\xffnoise", received_ms=1, device="hallway")
+    Store(engine).record([rejected_now(make_observation(seq=5)), noise])
+    engine.dispose()
+    return name
+
+
+def rejected_now(observation: Observation) -> Arrival:
+    """A good observation that this release is made to reject, as an earlier one might have."""
+    topic = f"mien/{observation.device}/observation"
+    good = decode_arrival(topic=topic, payload=encode(observation), received_ms=RECEIVED_MS, device=observation.device)
+    return replace(good, body=None, flaw="body", reason="not understood")
+
+
+def test_what_an_upgrade_understands_moves_into_the_log(log: str) -> None:
+    engine = open_for_writing(log)
+    done = replay(engine)
+    assert (done.stored, done.still_rejected) == (1, 1)
+    assert (replay(engine).stored, replay(engine).still_rejected) == (0, 1)
+    engine.dispose()
+    found = check_log(open_for_reading(log))
+    assert not any(found.problems.values())
+    assert [row["reason"] for row in list_rejected(open_for_reading(log), limit=9)] != ["not understood"]
+
+
+def test_purging_clears_payloads_and_keeps_ids(log: str) -> None:
+    engine = open_for_writing(log)
+    assert purge(engine) == 2
+    assert purge(engine) == 0
+    assert [row["payload"] for row in list_rejected(engine, limit=9)] == [None, None]
+    again = decode_arrival(topic="mien/hallway/observation", payload=b"\xffnoise", received_ms=9, device="hallway")
+    assert Store(engine).record([again]).duplicates == 1
+    engine.dispose()
+
+
+def test_the_commands_list_replay_and_purge(log: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rejected", "list", "--db", log, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["payload"] for row in rows][1] == "\\xffnoise"
+    assert msgspec.json.decode(rows[0]["payload"])["seq"] == 5
+    assert main(["rejected", "list", "--db", log]) == 0
+    assert "not understood" in capsys.readouterr().out
+    assert main(["rejected", "replay", "--db", log]) == 0
+    assert capsys.readouterr().out == "1 stored, 1 still rejected\n"
+    assert main(["rejected", "purge", "--db", log]) == 0
+    assert capsys.readouterr().out == "1 payloads cleared\n"
+
+
+def test_the_check_finds_what_does_not_fit(log: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["db", "check", "--db", log, "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["problems"].values()) == {""}
+    engine = open_for_writing(log)
+    Store(engine).record([arrival(make_observation(seq=1))])
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE rollup SET observations = 7")
+    engine.dispose()
+    assert main(["db", "check", "--db", log]) == 8
+    captured = capsys.readouterr()
+    assert "error rollup: 1 of 1 cells differ from the observations" in captured.out
+    assert "has failed the check of rollup: restore a backup of it" in captured.err
+
+
+def arrival(observation: Observation) -> Arrival:
+    topic = f"mien/{observation.device}/observation"
+    return decode_arrival(topic=topic, payload=encode(observation), received_ms=RECEIVED_MS, device=observation.device)
+
+
+def test_the_file_is_copied_while_it_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log, copy = str(tmp_path / "mien.db"), tmp_path / "copy.db"
+    engine = open_for_writing(log)
+    Store(engine).record([arrival(make_observation(seq=1))])
+    assert main(["db", "backup", str(copy), "--db", log]) == 0
+    engine.dispose()
+    assert check_log(open_for_reading(copy)).problems["rollup"] == ""
+    assert main(["query", "--db", str(copy), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out.split("\n", 1)[1])) == 1
+    assert main(["db", "backup", str(copy), "--db", log]) == 8
+    assert "copy.db ([Errno 17] File exists" in capsys.readouterr().err
+    assert main(["db", "backup", str(copy), "--db", str(tmp_path / "none.db")]) == 8
+    assert main(["db", "backup", str(copy), "--db", "postgresql://127.0.0.1/mien"]) == 2
+
+
+def test_migrate_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = str(tmp_path / "mien.db")
+    assert main(["db", "migrate", "--db", log]) == 0
+    assert capsys.readouterr().out == f"{log} went from step 0 to 2\n"
+    assert main(["db", "migrate", "--db", log]) == 0
+    assert capsys.readouterr().out == f"{log} is up to date, at step 2\n"

@@ -1,0 +1,79 @@
+"""A TCP proxy that can cut the network: what the tests put between devices and the MQTT broker."""
+
+import contextlib
+import selectors
+import socket
+import threading
+from typing import Self
+
+PIECE = 65536
+
+
+class Proxy:
+    """Passes bytes between its own port and another until it is cut; use as a context manager."""
+
+    def __init__(self, target_port: int) -> None:
+        self._target = target_port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._lock = threading.Lock()
+        self._pairs: set[tuple[socket.socket, socket.socket]] = set()
+        self._closed = False
+        self.cut = False
+        """While true, nobody gets through."""
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed = True
+        self._listener.close()
+        self.break_all()
+
+    def break_all(self) -> None:
+        """End all connections in the middle of whatever they carry."""
+        with self._lock:
+            for pair in self._pairs:
+                for side in pair:
+                    with contextlib.suppress(OSError):
+                        side.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._carry, args=[client], daemon=True).start()
+
+    def _carry(self, client: socket.socket) -> None:
+        with client:
+            if self.cut:
+                return
+            try:
+                server = socket.create_connection(("127.0.0.1", self._target), timeout=2)
+            except OSError:
+                return
+            with server:
+                server.settimeout(None)
+                pair = (client, server)
+                with self._lock:
+                    self._pairs.add(pair)
+                with contextlib.suppress(OSError):
+                    _pass_on(client, server)
+                with self._lock:
+                    self._pairs.discard(pair)
+
+
+def _pass_on(one: socket.socket, other: socket.socket) -> None:
+    with selectors.DefaultSelector() as selector:
+        selector.register(one, selectors.EVENT_READ, other)
+        selector.register(other, selectors.EVENT_READ, one)
+        while True:
+            for key, _ in selector.select():
+                data = key.fileobj.recv(PIECE)  # type: ignore[union-attr]
+                if not data:
+                    return
+                key.data.sendall(data)
