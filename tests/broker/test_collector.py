@@ -8,18 +8,23 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.request import urlopen
 from uuid import uuid4
 
 import pytest
 from collecting import collecting
-from mosquitto import Mosquitto
+from mosquitto import Mosquitto, free_port
 from samples import make_observation
 from waiting import wait_for
 
 from mien import acknowledgement
 from mien.acknowledgement import Acknowledgement
+from mien.broker.database import Place
+from mien.broker.metrics import Metrics
 from mien.broker.settings import CollectorSettings
 from mien.connection import Connected, Connection, Event, Message, Received
+from mien.health import Health, OutboxHealth
+from mien.health import encode as encode_health
 from mien.mqtt import Mqtt
 from mien.observation import encode
 from mien.status import CollectorStatus, decode_collector_status
@@ -187,6 +192,79 @@ def test_a_database_that_fails_for_a_while_makes_it_busy_and_loses_nothing(
         assert device.status().state == "online"
         assert device.answer().stored == [(1, 1)]
     wait_for(lambda: count(settings, "observation") == 1)
+
+
+def test_its_figures_are_for_prometheus(settings: CollectorSettings, device: Device) -> None:
+    port = free_port()
+    health = Health(
+        outbox=OutboxHealth(
+            id=device.outbox,
+            first_seq=1,
+            oldest_seq=6,
+            next_seq=9,
+            waiting=3,
+            oldest_age_s=1.0,
+            refused=0,
+            dropped=0,
+            not_kept=0,
+            set_aside=0,
+        )
+    )
+    metrics = Metrics()
+    with metrics.served(port), collecting(settings, metrics):
+        device.online()
+        good = [encode(make_observation(device.outbox, seq)) for seq in (1, 2, 4)]
+        bad = encode(make_observation(device.outbox, 3)).replace(b'"happy",', b'"smug",')
+        device.send(*good, good[0], b"noise", bad)
+        settled: set[int] = set()
+        while settled != {1, 2, 3, 4}:
+            answer = device.answer()
+            settled |= {seq for first, last in answer.stored for seq in range(first, last + 1)}
+            settled |= {seq for seq, _ in answer.rejected}
+        assert device.connection.publish(Message("mien/hallway/health", encode_health(health), retain=True), wait_s=5)
+
+        def figures() -> str:
+            with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                return str(answer.read().decode())
+
+        wait_for(lambda: 'mien_gaps{device="hallway"}' in figures())
+        for line in (
+            "mien_stored_total 3.0",
+            "mien_duplicates_total 1.0",
+            'mien_rejected_total{flaw="envelope"} 1.0',
+            'mien_rejected_total{flaw="body"} 1.0',
+            'mien_gaps{device="hallway"} 1.0',
+            "mien_online 1.0",
+        ):
+            assert line in figures()
+
+
+def test_a_second_collector_of_its_name_ends_it_with_the_reason(settings: CollectorSettings, tmp_path: Path) -> None:
+    def start(database: str) -> subprocess.Popen[str]:
+        flags = ["--db", str(tmp_path / database), "--port", str(settings.mqtt.port)]
+        command = [sys.executable, "-m", "mien", "collect", *flags]
+        return subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+
+    with start("one.db") as one:
+        wait_for((tmp_path / "one.db").exists)
+        with start("two.db") as two:
+            ended: list[subprocess.Popen[str]] = []
+            wait_for(lambda: bool(ended) or ended.extend(each for each in (one, two) if each.poll() is not None))  # type: ignore[func-returns-value]
+            assert ended[0].returncode == 6
+            assert ended[0].stderr is not None
+            assert "is named mien-collector-collector, too: give one of them another name" in ended[0].stderr.read()
+            for each in (one, two):
+                each.kill()
+
+
+def test_a_second_collector_on_its_file_is_refused(settings: CollectorSettings, tmp_path: Path) -> None:
+    flags = ["--db", settings.database, "--port", str(settings.mqtt.port)]
+    with Place.of(settings.database).only_collector():
+        done = subprocess.run(
+            [sys.executable, "-m", "mien", "collect", *flags], capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 8
+    assert f"another collector writes to {settings.database}: stop it, or store in PostgreSQL" in done.stderr
 
 
 def test_a_false_state_under_its_name_is_corrected(settings: CollectorSettings, device: Device) -> None:

@@ -1,6 +1,7 @@
 """From outbox to database: the real uplink, mosquitto and collector."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,9 +14,11 @@ from waiting import wait_for
 
 from mien import acknowledgement
 from mien.acknowledgement import Acknowledgement
+from mien.broker.checking import check_log
+from mien.broker.database import open_for_reading
 from mien.broker.settings import CollectorSettings
 from mien.edge.clock import Clock
-from mien.edge.outbox import Outbox
+from mien.edge.outbox import Cap, Outbox
 from mien.edge.uplink import Uplink
 from mien.mqtt import Mqtt
 
@@ -89,6 +92,55 @@ def test_a_broker_that_is_killed_loses_nothing(settings: CollectorSettings, outb
         broker.start()
         assert up.drain(30)
     assert sorted(log(settings)) == sorted(ids)
+
+
+def test_a_broker_with_a_short_queue_loses_nothing(
+    tmp_path: Path, outbox: Outbox, start_mosquitto: Callable[..., Mosquitto]
+) -> None:
+    broker = start_mosquitto("allow_anonymous true", "max_queued_messages 5", "max_inflight_messages 2")
+    settings = CollectorSettings(database=str(tmp_path / "mien.db"), mqtt=Mqtt(port=broker.port))
+    ids = fill(outbox, 300)
+    with uplink(settings, outbox) as up:
+        assert not up.drain(1.0)
+        with collecting(settings):
+            assert up.drain(60)
+    assert sorted(log(settings)) == sorted(ids)
+
+
+def test_an_hour_of_coming_and_going_loses_nothing(settings: CollectorSettings, outbox: Outbox) -> None:
+    ids: set[str] = set()
+    with uplink(settings, outbox) as up:
+        for _ in range(4):  # five minutes on, five minutes off, a thousand times as fast
+            with collecting(settings):
+                ids |= fill(outbox, 30)
+                time.sleep(0.3)
+            ids |= fill(outbox, 30)
+            time.sleep(0.3)
+        with collecting(settings):
+            assert up.drain(30)
+    assert sorted(log(settings)) == sorted(ids)
+
+
+def test_what_a_full_outbox_drops_is_known_to_the_log(settings: CollectorSettings, tmp_path: Path) -> None:
+    with Outbox(tmp_path / "small.db", device="hallway", cap=Cap(rows=100)) as outbox:
+        fill(outbox, 250)
+        with collecting(settings), uplink(settings, outbox) as up:
+            assert up.drain(30)
+            wait_for(lambda: "hallway" in check_log(open_for_reading(settings.database)).gaps)
+        health = outbox.health(CLOCK)
+    found = check_log(open_for_reading(settings.database))
+    assert found.dropped == {"hallway": health.dropped}
+    assert len(log(settings)) + health.dropped == 250
+    assert found.gaps == {"hallway": []}
+
+
+def test_a_number_that_never_came_is_a_gap(settings: CollectorSettings, outbox: Outbox) -> None:
+    fill(outbox, 10)
+    outbox.stored([4, 5])  # as a careless uplink would
+    with collecting(settings), uplink(settings, outbox) as up:
+        assert up.drain(15)
+    with collecting(settings), uplink(settings, outbox):  # it says anew how it is
+        wait_for(lambda: check_log(open_for_reading(settings.database)).gaps == {"hallway": [(4, 5)]})
 
 
 def test_a_rejected_observation_is_kept_but_not_sent_again(settings: CollectorSettings, outbox: Outbox) -> None:

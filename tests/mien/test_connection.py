@@ -2,14 +2,15 @@ import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from mosquitto import Mosquitto, free_port
 
 from mien.broker.embedded import EmbeddedBroker
-from mien.connection import Away, Connected, Connection, Event, Message, Received, Refused
+from mien.connection import Away, Connected, Connection, Event, Message, Received, Refused, TakenOver
 from mien.errors import ConfigurationError
 from mien.mqtt import Mqtt
 
@@ -136,3 +137,18 @@ def test_a_broker_that_sends_what_no_client_can_read_ends_nothing() -> None:
             next_event(events, Away)  # the server hung up
             assert next_event(events, Received) == Received("a", b"!")
         thread.join(10)
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_another_client_of_the_same_name_is_reported(
+    start_mosquitto: Callable[..., Mosquitto], protocol: Literal["5", "3.1.1"]
+) -> None:
+    settings = Mqtt(port=start_mosquitto().port, protocol=protocol)
+    with connected(settings) as (_, events), connected(settings) as (_, others):
+        told: list[TakenOver] = []
+        while not told:  # 3.1.1 gives no reason: it is known by the third time
+            for queued in (events, others):
+                with suppress(queue.Empty):
+                    event = queued.get(timeout=0.2)
+                    told += [event] if isinstance(event, TakenOver) else []
+        assert "is named one, too: give one of them another name, or stop it" in told[0].why

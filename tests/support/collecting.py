@@ -12,11 +12,13 @@ from mien.broker.store import Store
 
 
 @contextmanager
-def collecting(settings: CollectorSettings) -> Iterator[None]:
+def collecting(settings: CollectorSettings, metrics: Metrics | None = None) -> Iterator[None]:
     """Collect into the settings' database while the block runs."""
     engine = open_for_writing(settings.database)
     stopping = threading.Event()
-    thread = threading.Thread(target=Collector(settings, store=Store(engine), metrics=Metrics()).run, args=[stopping])
+    thread = threading.Thread(
+        target=Collector(settings, store=Store(engine), metrics=metrics or Metrics()).run, args=[stopping]
+    )
     thread.start()
     try:
         yield
