@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, and_, delete, insert, select
+from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, insert, select, update
 
 from mien.acknowledgement import ranges
 
@@ -41,21 +41,43 @@ def without(runs: Sequence[Run], taken: Sequence[Run]) -> list[Run]:
 
 def enter(connection: Connection, numbers: dict[int, set[int]], losses: dict[int, list[Run]]) -> None:
     """Enter, by outbox key, numbers that were stored or rejected and runs that were declared lost."""
-    for outbox, chosen in sorted(numbers.items()):
-        _enter(connection, outbox, settled=True, runs=ranges(chosen))
-    for outbox, runs in sorted(losses.items()):
-        _enter(connection, outbox, settled=False, runs=merged(runs))
+    new = {(outbox, 1): ranges(chosen) for outbox, chosen in numbers.items()}
+    new |= {(outbox, 0): merged(runs) for outbox, runs in losses.items()}
+    if not new:
+        return
+    known = _near(connection, new)
+    changes: dict[str, list[dict[str, int]]] = {"gone": [], "longer": [], "new": []}
+    for (outbox, settled), runs in sorted(new.items()):
+        before = dict(known.get((outbox, settled), []))
+        after = dict(merged([*before.items(), *runs]))
+        fixed = {"of_outbox": outbox, "of_settled": settled}
+        changes["gone"] += [{**fixed, "of_first": first} for first in before.keys() - after.keys()]
+        for first, last in after.items():
+            if before.get(first) != last:
+                kind = "longer" if first in before else "new"
+                changes[kind].append({**fixed, "of_first": first, "of_last": last})
+    number = BigInteger()
+    whole = {name: bindparam(f"of_{name}", type_=number) for name in ("outbox", "settled", "first", "last")}
+    here = and_(*(answered.c[name] == whole[name] for name in ("outbox", "settled", "first")))
+    statements = {
+        "gone": delete(answered).where(here),
+        "longer": update(answered).where(here).values(last=whole["last"]),
+        "new": insert(answered).values(whole),
+    }
+    for kind, rows in changes.items():
+        if rows:
+            connection.execute(statements[kind], rows)
 
 
-def _enter(connection: Connection, outbox: int, *, settled: bool, runs: list[Run]) -> None:
-    """Join runs with those that they overlap or touch."""
-    own = and_(answered.c.outbox == outbox, answered.c.settled == int(settled))
-    lowest, highest = runs[0][0] - 1, max(last for _, last in runs) + 1
-    near = select(answered.c.first, answered.c.last).where(own, answered.c.first <= highest, answered.c.last >= lowest)
-    known = {(row.first, row.last) for row in connection.execute(near)}
-    wanted = set(merged([*known, *runs]))
-    if gone := [first for first, _ in known - wanted]:
-        connection.execute(delete(answered).where(own, answered.c.first.in_(gone)))
-    if new := sorted(wanted - known):
-        fixed = {"outbox": outbox, "settled": int(settled)}
-        connection.execute(insert(answered), [{**fixed, "first": first, "last": last} for first, last in new])
+def _near(connection: Connection, new: dict[tuple[int, int], list[Run]]) -> dict[tuple[int, int], list[Run]]:
+    """The runs that the new ones may overlap or touch."""
+    lowest = min(runs[0][0] for runs in new.values()) - 1
+    highest = max(last for runs in new.values() for _, last in runs) + 1
+    outboxes = sorted({outbox for outbox, _ in new})
+    near = select(answered).where(
+        answered.c.outbox.in_(outboxes), answered.c.first <= highest, answered.c.last >= lowest
+    )
+    known: dict[tuple[int, int], list[Run]] = {}
+    for row in connection.execute(near):
+        known.setdefault((row.outbox, row.settled), []).append((row.first, row.last))
+    return known

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Literal
 from uuid import UUID, uuid4
 
@@ -51,6 +52,7 @@ class Collector:
         self._state: Literal["online", "busy", "offline"] = "online"
         self._states: dict[tuple[str, str], State] = {}
         self._events: queue.Queue[Event] = queue.Queue(QUEUE)
+        self._own_topic = self._topics.collector_status(settings.name)
         observations = self._topics.observation("+")
         self._connection = Connection(
             settings.mqtt,
@@ -60,7 +62,7 @@ class Collector:
                 self._topics.shared(observations) if settings.share else observations,
                 self._topics.device_status("+"),  # not shared: a shared subscription gets nothing that is retained
                 self._topics.device_health("+"),
-                self._topics.collector_status(settings.name),
+                self._own_topic,
             ],
             events=self._events,
         )
@@ -69,7 +71,7 @@ class Collector:
         """Collect until `stopping` is set. ConnectionRefused if the broker says no, or knows two by this name."""
         with self._connection:
             while not stopping.is_set():
-                batch = self._gather()
+                batch = self._gather(stopping)
                 if batch:
                     self._commit(batch, stopping)
                 if self._states:
@@ -78,45 +80,49 @@ class Collector:
 
     def _status(self, state: Literal["online", "busy", "offline"]) -> Message:
         status = CollectorStatus(state=state, instance=self._instance)
-        return Message(self._topics.collector_status(self._settings.name), encode(status), retain=True)
+        return Message(self._own_topic, encode(status), retain=True)
 
     def _say(self, state: Literal["online", "busy", "offline"], *, wait_s: float = 0.0) -> None:
         self._state = state
         self._metrics.online.set(state == "online")
         self._connection.publish(self._status(state), wait_s=wait_s)
 
-    def _gather(self) -> list[Arrival]:
+    def _gather(self, stopping: threading.Event) -> list[Arrival]:
         """The arrivals of a quarter of a second, or a full batch; other events are dealt with on the way."""
         batch: list[Arrival] = []
-        ends_s = time.monotonic() + BATCH_S
-        while len(batch) < BATCH and (left_s := ends_s - time.monotonic()) > 0:
-            try:
-                event = self._events.get(timeout=left_s)
-            except queue.Empty:
-                break
-            match event:
-                case Received(topic, payload) if topic == self._status("online").topic:
-                    if payload != self._status(self._state).payload:  # the last will of an earlier connection, say
-                        self._say(self._state)
-                case Received(topic, payload):
-                    device, kind = self._topics.device_of(topic), self._topics.kind_of(topic)
-                    now_ms = time.time_ns() // 1_000_000
-                    if kind == OBSERVATION:
-                        batch.append(decode_arrival(topic=topic, payload=payload, received_ms=now_ms, device=device))
-                    elif is_device_name(device):
-                        self._states[device, kind] = State(payload, now_ms)
-                case Connected():
-                    log.info("connected to %s:%d", *self._settings.mqtt.address)
-                    self._say(self._state)
-                case Refused(why) | TakenOver(why):
-                    raise ConnectionRefused(why)
-                case Away(why):
-                    log.warning("%s", why)
+        with suppress(queue.Empty):
+            first = self._events.get(timeout=BATCH_S)
+            if self._events.qsize() < BATCH:
+                # Asleep until the batch is due: to be woken by every message costs as much as to store it.
+                stopping.wait(BATCH_S)
+            self._take(first, batch)
+            while len(batch) < BATCH:
+                self._take(self._events.get_nowait(), batch)
         if (overflow := self._connection.overflow - self._overflow) > 0:
             self._overflow += overflow
             self._metrics.overflow.inc(overflow)
             log.warning("%d messages came too fast and were left to be sent again", overflow)
         return batch
+
+    def _take(self, event: Event, batch: list[Arrival]) -> None:
+        match event:
+            case Received(topic, payload):
+                device, kind = self._topics.device_of(topic), self._topics.kind_of(topic)
+                now_ms = time.time_ns() // 1_000_000
+                if kind == OBSERVATION:
+                    batch.append(decode_arrival(topic=topic, payload=payload, received_ms=now_ms, device=device))
+                elif topic == self._own_topic:
+                    if payload != self._status(self._state).payload:  # the last will of an earlier connection, say
+                        self._say(self._state)
+                elif is_device_name(device):
+                    self._states[device, kind] = State(payload, now_ms)
+            case Connected():
+                log.info("connected to %s:%d", *self._settings.mqtt.address)
+                self._say(self._state)
+            case Refused(why) | TakenOver(why):
+                raise ConnectionRefused(why)
+            case Away(why):
+                log.warning("%s", why)
 
     def _commit(self, batch: Sequence[Arrival], stopping: threading.Event) -> None:
         """Commit and acknowledge; while the database fails, say busy and try again. Devices keep what is theirs."""

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from .device_state import State
 from .gaps import count_gaps
 from .names import keys
 from .schema import SCALE
+from .statements import insert_rows, rows_by_id
 
 
 @dataclass(slots=True)
@@ -112,7 +114,8 @@ def commit(connection: Connection, arrivals: Sequence[Arrival]) -> Outcome:
     outboxes = keys(connection, schema.outbox, senders)
     devices = keys(connection, schema.device, {seen.device for seen, _ in [*observations, *losses]})
     if observations:
-        connection.execute(insert(schema.observation), _rows(connection, observations, devices, outboxes))
+        rows = _rows(connection, observations, devices, outboxes)
+        insert_rows(connection, schema.observation, COLUMNS, rows)
         rollup.add(connection, [(devices[seen.device], seen) for seen, _ in observations])
     if losses:
         connection.execute(insert(schema.dropped), [_dropped_row(*loss, devices, outboxes) for loss in losses])
@@ -134,11 +137,10 @@ def _known(connection: Connection, by_id: dict[UUID, Arrival]) -> dict[UUID, str
     ids = [identifier.bytes for identifier in by_id]
     known: dict[UUID, str | None] = {}
     for table in (schema.observation, schema.dropped):
-        for (found,) in connection.execute(select(table.c.id).where(table.c.id.in_(ids))):
+        for (found,) in rows_by_id(connection, table, "id", ids):
             known[UUID(bytes=found)] = None
-    rejected = schema.rejected
-    for row in connection.execute(select(rejected.c.id, rejected.c.reason).where(rejected.c.id.in_(ids))):
-        known[UUID(bytes=row.id)] = row.reason
+    for found, reason in rows_by_id(connection, schema.rejected, "id, reason", ids):
+        known[UUID(bytes=found)] = reason
     return known
 
 
@@ -168,38 +170,44 @@ def _enter(
     answered.enter(connection, numbers, lost)
 
 
+COLUMNS = (
+    "id", "device", "outbox", "capture", "model", "agent", "seq", "track", "at_ms", "received_ms", "synced", "emotion",
+    "confidence", *EMOTIONS, "frames", "box_left", "box_top", "box_width", "box_height", "latency_ms",
+)  # fmt: skip
+NUMBERS = {emotion: number for number, emotion in enumerate(EMOTIONS)}
+all_scores = attrgetter(*EMOTIONS)
+
+
 def _rows(
     connection: Connection,
     observations: list[tuple[Observation, int]],
     devices: dict[str, int],
     outboxes: dict[bytes, int],
-) -> list[dict[str, Any]]:
+) -> list[tuple[Any, ...]]:
+    """Rows in the order of COLUMNS."""
     captures = keys(connection, schema.capture, {seen.capture.bytes for seen, _ in observations})
     models = keys(connection, schema.model, {seen.model for seen, _ in observations})
     agents = keys(connection, schema.agent, {seen.agent for seen, _ in observations})
     return [
-        {
-            "id": seen.id.bytes,
-            "device": devices[seen.device],
-            "outbox": outboxes[seen.outbox.bytes],
-            "capture": captures[seen.capture.bytes],
-            "model": models[seen.model],
-            "agent": agents[seen.agent],
-            "seq": seen.seq,
-            "track": seen.track,
-            "at_ms": round(seen.at.timestamp() * 1000),
-            "received_ms": received_ms,
-            "synced": int(seen.clock == "synced"),
-            "emotion": EMOTIONS.index(seen.emotion),
-            "confidence": round(seen.confidence * SCALE),
-            **{name: round(getattr(seen.scores, name) * SCALE) for name in EMOTIONS},
-            "frames": seen.frames,
-            **{
-                f"box_{side}": round(value * SCALE)
-                for side, value in zip(("left", "top", "width", "height"), seen.box, strict=True)
-            },
-            "latency_ms": seen.latency_ms,
-        }
+        (
+            seen.id.bytes,
+            devices[seen.device],
+            outboxes[seen.outbox.bytes],
+            captures[seen.capture.bytes],
+            models[seen.model],
+            agents[seen.agent],
+            seen.seq,
+            seen.track,
+            round(seen.at.timestamp() * 1000),
+            received_ms,
+            int(seen.clock == "synced"),
+            NUMBERS[seen.emotion],
+            round(seen.confidence * SCALE),
+            *[round(score * SCALE) for score in all_scores(seen.scores)],
+            seen.frames,
+            *[round(side * SCALE) for side in seen.box],
+            seen.latency_ms,
+        )
         for seen, received_ms in observations
     ]
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from fuzz import fuzz
 from harness import Harness, Plan
 from postgresql import PostgreSQL
 
@@ -35,3 +36,10 @@ def test_deleting_before_the_acknowledgement_and_acknowledging_before_the_commit
     plan = Plan(tmp_path, kills=6, seed=3, agents=0, victims=("collector",), between_kills_s=2.0, careless=careless)
     account, _ = Harness(plan).run()
     assert account.lost > 0
+
+
+def test_mutated_messages_are_all_accounted_for() -> None:
+    counts, problems = fuzz(payloads=5000, seed=1)
+    assert not any(problems.values())
+    assert counts["payloads"] == counts["stored"] + counts["duplicates"] + counts["rejected"]
+    assert min(counts.values()) > 100

@@ -1,0 +1,29 @@
+"""Plain SQL for what runs once a message: SQLAlchemy's own statements cost several times the work of the database.
+
+Values must be what both drivers take as they are: integers, text, bytes, None.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table
+
+
+def insert_rows(connection: Connection, table: Table, columns: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
+    """Insert rows whose values stand in the order of `columns`."""
+    names = ", ".join(f'"{name}"' for name in columns)
+    marks = ", ".join([_mark(connection)] * len(columns))
+    connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", rows)
+
+
+def rows_by_id(connection: Connection, table: Table, columns: str, ids: Sequence[bytes]) -> list[tuple[Any, ...]]:
+    """`columns` of the rows of a table with one of these ids."""
+    if not ids:
+        return []
+    marks = ", ".join([_mark(connection)] * len(ids))
+    statement = f"SELECT {columns} FROM {table.name} WHERE id IN ({marks})"
+    return [tuple(row) for row in connection.exec_driver_sql(statement, tuple(ids))]
+
+
+def _mark(connection: Connection) -> str:
+    return "?" if connection.dialect.name == "sqlite" else "%s"
