@@ -1,6 +1,8 @@
 """What a device tells the collector about one face: the observation and its wire form (JSON)."""
 
+from collections.abc import Callable
 from datetime import datetime
+from operator import attrgetter
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
@@ -12,6 +14,8 @@ from mien.envelope import Envelope
 from mien.wire import Decoder
 
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
+
+_all_scores: Callable[["Scores"], tuple[float, ...]] = attrgetter(*EMOTIONS)
 
 
 class Scores(Struct, frozen=True, kw_only=True):
@@ -32,7 +36,9 @@ class Scores(Struct, frozen=True, kw_only=True):
 
     def highest(self) -> tuple[Emotion, float]:
         """The emotion with the highest score, and that score; the first in EMOTIONS where two are equal."""
-        return max(((name, getattr(self, name)) for name in EMOTIONS), key=lambda pair: pair[1])
+        values = _all_scores(self)
+        score = max(values)
+        return EMOTIONS[values.index(score)], score
 
 
 class Observation(Envelope, frozen=True, kw_only=True):
@@ -65,9 +71,10 @@ class Observation(Envelope, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not 2000 <= self.at.year < 2200:
             raise ValueError(f"at is in the year {self.at.year}")
-        if self.scores.highest()[1] != getattr(self.scores, self.emotion):
+        score = getattr(self.scores, self.emotion)
+        if score != max(_all_scores(self.scores)):
             raise ValueError(f"emotion {self.emotion} has not the highest score")
-        if self.confidence != getattr(self.scores, self.emotion):
+        if self.confidence != score:
             raise ValueError(f"confidence is not the score of {self.emotion}")
 
 
