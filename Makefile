@@ -6,8 +6,9 @@ TEST ?=
 KILLS ?= 500
 SEED ?= 1
 FAULTS ?=
+PAYLOADS ?= 1000000
 
-.PHONY: demo test faults lint system clean
+.PHONY: demo test faults fuzz lint system clean
 
 demo: $(VENV)/demo ## run the whole path on this machine; hand flags on with DEMO="--seconds 20"
 	@$(BIN)/mien demo $(DEMO)
@@ -17,6 +18,9 @@ test: $(VENV)/test lint ## set up and run all checks and tests; hand flags on wi
 
 faults: $(VENV)/test ## kill everything at random and look for every observation: make faults KILLS=500 SEED=1
 	PYTHONPATH=tests/support $(BIN)/python tests/faults/harness.py $(KILLS) $(SEED) $(FAULTS)
+
+fuzz: $(VENV)/test ## send damaged messages into a store and account for each: make fuzz PAYLOADS=1000000
+	PYTHONPATH=tests/support $(BIN)/python tests/faults/fuzz.py $(PAYLOADS) $(SEED)
 
 # mypy reads mien as it is installed, since the folders here stand apart: edge/ is mien.edge.
 lint: $(VENV)/test

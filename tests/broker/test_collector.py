@@ -11,15 +11,18 @@ from pathlib import Path
 from urllib.request import urlopen
 from uuid import uuid4
 
+import msgspec
 import pytest
 from collecting import collecting
 from mosquitto import Mosquitto, free_port
+from postgresql import PostgreSQL
 from samples import make_observation
+from sqlalchemy import text
 from waiting import wait_for
 
 from mien import acknowledgement
 from mien.acknowledgement import Acknowledgement
-from mien.broker.database import Place
+from mien.broker.database import Place, open_for_reading
 from mien.broker.metrics import Metrics
 from mien.broker.settings import CollectorSettings
 from mien.connection import Connected, Connection, Event, Message, Received
@@ -265,6 +268,24 @@ def test_a_second_collector_on_its_file_is_refused(settings: CollectorSettings, 
         )
     assert done.returncode == 8
     assert f"another collector writes to {settings.database}: stop it, or store in PostgreSQL" in done.stderr
+
+
+def test_a_postgresql_that_goes_and_comes_back_loses_nothing(
+    settings: CollectorSettings, device: Device, postgresql_server: PostgreSQL
+) -> None:
+    settings = msgspec.structs.replace(settings, database=postgresql_server.database(uuid4().hex))
+    with collecting(settings):
+        device.online()
+        device.send(encode(make_observation(device.outbox, 1)))
+        assert device.answer().stored == [(1, 1)]
+        postgresql_server.stop()
+        device.send(encode(make_observation(device.outbox, 2)))
+        assert device.status().state == "busy"
+        postgresql_server.start()
+        assert device.status().state == "online"
+        assert device.answer().stored == [(2, 2)]
+    with open_for_reading(settings.database).connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM emotion_log")).scalar_one() == 2
 
 
 def test_a_false_state_under_its_name_is_corrected(settings: CollectorSettings, device: Device) -> None:
