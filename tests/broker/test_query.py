@@ -2,7 +2,6 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -28,10 +27,9 @@ def seen(minutes: float, emotion: Emotion, device: str = "hallway", confidence: 
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "mien.db"
-    engine = open_for_writing(path)
-    log = [
+def path(log: str) -> str:
+    engine = open_for_writing(log)
+    made = [
         seen(0, "happy", confidence=0.9),
         seen(20, "happy", confidence=0.7),
         seen(59.99, "sad"),
@@ -42,20 +40,20 @@ def path(tmp_path: Path) -> Path:
     Store(engine).record(
         [
             decode_arrival(topic="t", payload=encode(one), received_ms=1_800_000_000_000, device=one.device)
-            for one in log
+            for one in made
         ]
     )
     engine.dispose()
-    return path
+    return log
 
 
-def query(path: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, object]]:
-    assert main(["query", "--db", str(path), "--timezone", "UTC", "--json", *arguments]) == 0
+def query(path: str, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, object]]:
+    assert main(["query", "--db", path, "--timezone", "UTC", "--json", *arguments]) == 0
     rows: list[dict[str, object]] = json.loads(capsys.readouterr().out)
     return rows
 
 
-def test_it_lists_the_newest_in_the_order_of_time(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_lists_the_newest_in_the_order_of_time(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     rows = query(path, capsys, "--limit", "2")
     assert [(row["at"], row["device"], row["emotion"]) for row in rows] == [
         ("2025-11-22T13:01:00.000+00:00", "cellar", "neutral"),
@@ -81,12 +79,12 @@ def test_it_lists_the_newest_in_the_order_of_time(path: Path, capsys: pytest.Cap
     ],
 )
 def test_filters_narrow_the_log(
-    path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], count: int
+    path: str, capsys: pytest.CaptureFixture[str], arguments: list[str], count: int
 ) -> None:
     assert len(query(path, capsys, *arguments)) == count
 
 
-def test_it_counts_by_hour_and_emotion(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_counts_by_hour_and_emotion(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert query(path, capsys, "--by", "hour,emotion", "--device", "hallway") == [
         {"hour": "2025-11-22 12:00+0000", "emotion": "happy", "observations": 2, "mean_confidence": 0.8},
         {"hour": "2025-11-22 12:00+0000", "emotion": "sad", "observations": 1, "mean_confidence": 0.7},
@@ -99,20 +97,20 @@ def test_it_counts_by_hour_and_emotion(path: Path, capsys: pytest.CaptureFixture
     [("UTC", {"2025-11-22": 5, "2025-11-23": 1}), ("Asia/Kolkata", {"2025-11-22": 5, "2025-11-23": 1}),
      ("Pacific/Auckland", {"2025-11-23": 6}), ("America/Los_Angeles", {"2025-11-22": 6})],
 )  # fmt: skip
-def test_days_are_those_of_the_time_zone(path: Path, zone: str, days: dict[str, int]) -> None:
+def test_days_are_those_of_the_time_zone(path: str, zone: str, days: dict[str, int]) -> None:
     rows = count_observations(open_for_reading(path), Question(), by=["day"], zone=ZoneInfo(zone))
     assert {row["day"]: row["observations"] for row in rows} == days
 
 
-def test_the_table_says_what_an_observation_is(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["query", "--db", str(path), "--by", "emotion"]) == 0
+def test_the_table_says_what_an_observation_is(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "--db", path, "--by", "emotion"]) == 0
     shown = capsys.readouterr().out
     assert shown.index("happy") < shown.index("sad") < shown.index("neutral")
     assert "not one person" in shown
 
 
-def test_an_empty_answer_is_a_sentence_an_empty_list_or_nothing(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    nothing = ["query", "--db", str(path), "--device", "attic"]
+def test_an_empty_answer_is_a_sentence_an_empty_list_or_nothing(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    nothing = ["query", "--db", path, "--device", "attic"]
     assert main(nothing) == 0
     assert capsys.readouterr().out == "no observations match\n"
     assert main([*nothing, "--csv"]) == 0
@@ -121,8 +119,8 @@ def test_an_empty_answer_is_a_sentence_an_empty_list_or_nothing(path: Path, caps
     assert json.loads(capsys.readouterr().out) == []
 
 
-def test_csv_has_the_same_rows(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["query", "--db", str(path), "--by", "device,emotion", "--csv"]) == 0
+def test_csv_has_the_same_rows(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "--db", path, "--by", "device,emotion", "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [(row["device"], row["emotion"], row["observations"]) for row in rows] == [
         ("cellar", "happy", "1"),
@@ -149,9 +147,9 @@ def test_csv_has_the_same_rows(path: Path, capsys: pytest.CaptureFixture[str]) -
     ],
 )
 def test_a_question_that_makes_no_sense_is_answered_with_the_cure(
-    path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+    path: str, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    assert main(["query", "--db", str(path), *arguments]) == 2
+    assert main(["query", "--db", path, *arguments]) == 2
     assert message in capsys.readouterr().err
 
 

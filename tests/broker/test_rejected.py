@@ -3,11 +3,9 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
 import msgspec
 import pytest
-from postgresql import PostgreSQL
 from samples import make_observation
 
 from mien.broker.arrival import Arrival, decode_arrival
@@ -21,19 +19,14 @@ from mien.observation import Observation, encode
 RECEIVED_MS = 1_800_000_000_000
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def log(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture
+def refusing(log: str) -> str:
     """A log that rejected an observation of a later release, and noise."""
-    if request.param == "sqlite":
-        name = str(tmp_path / "mien.db")
-    else:
-        server: PostgreSQL = request.getfixturevalue("postgresql_server")
-        name = server.database(uuid4().hex)
-    engine = open_for_writing(name)
+    engine = open_for_writing(log)
     noise = decode_arrival(topic="mien/hallway/observation", payload=b"\xffnoise", received_ms=1, device="hallway")
     Store(engine).record([rejected_now(make_observation(seq=5)), noise])
     engine.dispose()
-    return name
+    return log
 
 
 def rejected_now(observation: Observation) -> Arrival:
@@ -43,19 +36,19 @@ def rejected_now(observation: Observation) -> Arrival:
     return replace(good, body=None, flaw="body", reason="not understood")
 
 
-def test_what_an_upgrade_understands_moves_into_the_log(log: str) -> None:
-    engine = open_for_writing(log)
+def test_what_an_upgrade_understands_moves_into_the_log(refusing: str) -> None:
+    engine = open_for_writing(refusing)
     done = replay(engine)
     assert (done.stored, done.still_rejected) == (1, 1)
     assert (replay(engine).stored, replay(engine).still_rejected) == (0, 1)
     engine.dispose()
-    found = check_log(open_for_reading(log))
+    found = check_log(open_for_reading(refusing))
     assert not any(found.problems.values())
-    assert [row["reason"] for row in list_rejected(open_for_reading(log), limit=9)] != ["not understood"]
+    assert [row["reason"] for row in list_rejected(open_for_reading(refusing), limit=9)] != ["not understood"]
 
 
-def test_purging_clears_payloads_and_keeps_ids(log: str) -> None:
-    engine = open_for_writing(log)
+def test_purging_clears_payloads_and_keeps_ids(refusing: str) -> None:
+    engine = open_for_writing(refusing)
     assert purge(engine) == 2
     assert purge(engine) == 0
     assert [row["payload"] for row in list_rejected(engine, limit=9)] == [None, None]
@@ -64,28 +57,28 @@ def test_purging_clears_payloads_and_keeps_ids(log: str) -> None:
     engine.dispose()
 
 
-def test_the_commands_list_replay_and_purge(log: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["rejected", "list", "--db", log, "--json"]) == 0
+def test_the_commands_list_replay_and_purge(refusing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rejected", "list", "--db", refusing, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["payload"] for row in rows][1] == "\\xffnoise"
     assert msgspec.json.decode(rows[0]["payload"])["seq"] == 5
-    assert main(["rejected", "list", "--db", log]) == 0
+    assert main(["rejected", "list", "--db", refusing]) == 0
     assert "not understood" in capsys.readouterr().out
-    assert main(["rejected", "replay", "--db", log]) == 0
+    assert main(["rejected", "replay", "--db", refusing]) == 0
     assert capsys.readouterr().out == "1 stored, 1 still rejected\n"
-    assert main(["rejected", "purge", "--db", log]) == 0
+    assert main(["rejected", "purge", "--db", refusing]) == 0
     assert capsys.readouterr().out == "1 payloads cleared\n"
 
 
-def test_the_check_finds_what_does_not_fit(log: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["db", "check", "--db", log, "--json"]) == 0
+def test_the_check_finds_what_does_not_fit(refusing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["db", "check", "--db", refusing, "--json"]) == 0
     assert set(json.loads(capsys.readouterr().out)["problems"].values()) == {""}
-    engine = open_for_writing(log)
+    engine = open_for_writing(refusing)
     Store(engine).record([arrival(make_observation(seq=1))])
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE rollup SET observations = 7")
     engine.dispose()
-    assert main(["db", "check", "--db", log]) == 8
+    assert main(["db", "check", "--db", refusing]) == 8
     captured = capsys.readouterr()
     assert "error rollup: 1 of 1 cells differ from the observations" in captured.out
     assert "has failed the check of rollup: restore a backup of it" in captured.err

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from random import Random
 from uuid import UUID, uuid4
 
@@ -12,7 +11,6 @@ import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from postgresql import PostgreSQL
 from samples import make_observation
 from sqlalchemy import text
 from uuid6 import uuid7
@@ -41,15 +39,6 @@ def good(observation: Observation) -> Arrival:
 
 def bad(observation: Observation) -> Arrival:
     return arrival(msgspec.json.encode(msgspec.to_builtins(observation) | {"emotion": "contempt"}))
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def log(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an emotion log can be made."""
-    if request.param == "sqlite":
-        return str(tmp_path / "mien.db")
-    server: PostgreSQL = request.getfixturevalue("postgresql_server")
-    return server.database(uuid4().hex)
 
 
 @pytest.fixture
