@@ -56,12 +56,14 @@ class Place:
         return self.url
 
 
-def open_for_writing(name: str | Path) -> Engine:
-    """The log at a path or URL, made if there is none.
+def open_for_writing(name: str | Path, *, make: bool = True) -> Engine:
+    """The log at a path or URL; unless it has to be there, it is made if there is none.
 
     DatabaseError if it cannot be opened, is another program's, or not of this release.
     """
     place = Place.of(name)
+    if not make:
+        _check_there(place)
     with _named(place):
         engine = place.writer()
         with engine.begin() as connection:
@@ -79,6 +81,7 @@ def migrate(name: str | Path) -> tuple[str | None, Path | None]:
     DatabaseError as for `open_for_writing`, or if a collector is using the file.
     """
     place, copy = Place.of(name), None
+    _check_there(place)
     with _named(place), place.only_collector():
         engine = place.writer()
         try:
@@ -101,8 +104,7 @@ def migrate(name: str | Path) -> tuple[str | None, Path | None]:
 def open_for_reading(name: str | Path) -> Engine:
     """The log at a path or URL, for reading while a collector writes. DatabaseError if there is none."""
     place = Place.of(name)
-    if place.path and not place.path.is_file():
-        raise DatabaseError(f"{place} does not exist: name the collector's database with --db")
+    _check_there(place)
     engine = place.reader()
     with reading(engine, place) as connection:
         there = inspect(connection).has_table("alembic_version")
@@ -134,6 +136,11 @@ def _named(place: Place) -> Iterator[None]:
         yield
     except (DBAPIError, OSError) as error:
         raise DatabaseError(f"{place} cannot be opened ({first_line(error)}): check database and the disk") from error
+
+
+def _check_there(place: Place) -> None:
+    if place.path and not place.path.is_file():
+        raise DatabaseError(f"{place} does not exist: name the collector's database with --db")
 
 
 def _cure(place: Place) -> str:

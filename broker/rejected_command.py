@@ -38,7 +38,7 @@ def replay(database: DatabaseOption = "mien.db") -> None:
     from .database import open_for_writing
     from .rejected import replay as replay_all
 
-    done = replay_all(open_for_writing(database))
+    done = replay_all(open_for_writing(database, make=False))
     typer.echo(f"{done.stored} stored, {done.still_rejected} still rejected")
 
 
@@ -48,4 +48,4 @@ def purge(database: DatabaseOption = "mien.db") -> None:
     from .database import open_for_writing
     from .rejected import purge as purge_all
 
-    typer.echo(f"{purge_all(open_for_writing(database))} payloads cleared")
+    typer.echo(f"{purge_all(open_for_writing(database, make=False))} payloads cleared")

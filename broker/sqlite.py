@@ -3,7 +3,7 @@
 import fcntl
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,14 +56,18 @@ def only_collector(path: Path) -> Iterator[None]:
     The lock is on a file of its own: SQLite loses its own locks when anybody in its process closes the database file.
     """
     beside = path.with_name(f"{path.name}-collector")
-    try:
-        with beside.open("wb") as file:
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(beside.open("wb"))
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-    except BlockingIOError as error:
-        raise DatabaseError(
-            f"another collector writes to {path}: stop it, or store in PostgreSQL, which several can share"
-        ) from error
+        except BlockingIOError as error:
+            raise DatabaseError(
+                f"another collector writes to {path}: stop it, or store in PostgreSQL, which several can share"
+            ) from error
+        except OSError as error:
+            raise DatabaseError(f"{path} cannot be opened ({error}): check database and the disk") from error
+        yield
 
 
 def back_up(path: Path, copy: Path) -> None:

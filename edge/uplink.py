@@ -142,8 +142,10 @@ class Uplink:
                 log.info("connected to %s:%d", *self._settings.address)
                 self._in_flight.clear()
                 self._connected = True
-                self._report()  # before `online`: who sees that can read the rest
-                self._connection.publish(self._status("online"))
+                try:
+                    self._report()  # before `online`: who sees that can read the rest
+                finally:
+                    self._connection.publish(self._status("online"))
             case Refused(why) | TakenOver(why):
                 log.error("%s", why)
             case Away(why):

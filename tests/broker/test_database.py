@@ -128,3 +128,10 @@ def test_one_file_takes_one_collector(path: Path) -> None:
         pass
     with place.only_collector():  # free again
         pass
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    place = database.Place.of(tmp_path / "file" / "mien.db")
+    with pytest.raises(DatabaseError, match=r"mien.db cannot be opened"), place.only_collector():
+        pass

@@ -104,9 +104,17 @@ def test_the_file_is_copied_while_it_is_used(tmp_path: Path, capsys: pytest.Capt
     assert main(["db", "backup", str(copy), "--db", "postgresql://127.0.0.1/mien"]) == 2
 
 
-def test_migrate_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    log = str(tmp_path / "mien.db")
-    assert main(["db", "migrate", "--db", log]) == 0
-    assert capsys.readouterr().out == f"{log} went from step 0 to 2\n"
+def test_migrate_says_what_it_did(log: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if "://" not in log:
+        assert main(["db", "migrate", "--db", log]) == 8
+        assert "mien.db does not exist" in capsys.readouterr().err
+    open_for_writing(log).dispose()
     assert main(["db", "migrate", "--db", log]) == 0
     assert capsys.readouterr().out == f"{log} is up to date, at step 2\n"
+
+
+def test_a_mistyped_log_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("list", "replay", "purge"):
+        assert main(["rejected", verb, "--db", str(tmp_path / "typo.db")]) == 8
+        assert "typo.db does not exist: name the collector's database with --db" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
