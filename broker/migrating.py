@@ -2,18 +2,18 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from mien.errors import DatabaseError
 
 from .view import emotion_log
 
-logging.getLogger("alembic").setLevel(logging.WARNING)
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+logging.getLogger("alembic").setLevel(logging.WARNING)  # before its import, which talks
 
 
 def found(connection: Connection, name: str) -> str | None:
@@ -21,6 +21,9 @@ def found(connection: Connection, name: str) -> str | None:
 
     DatabaseError if its tables are another program's or of a newer release.
     """
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     revision = MigrationContext.configure(connection).get_current_revision()
     if revision is None:
         revision = _first_release(connection)
@@ -34,6 +37,8 @@ def found(connection: Connection, name: str) -> str | None:
 
 def migrate(connection: Connection, name: str) -> None:
     """Take the steps that are missing, inside the connection's transaction. DatabaseError as for `found`."""
+    from alembic import command
+
     config = _config()
     config.attributes["connection"] = connection
     if found(connection, name) == "1" and _first_release(connection):
@@ -54,7 +59,9 @@ def _first_release(connection: Connection) -> str | None:
     return str(version) if version else None
 
 
-def _config() -> Config:
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     return config
