@@ -20,9 +20,11 @@ def rows_by_id(connection: Connection, table: Table, columns: str, ids: Sequence
     """`columns` of the rows of a table with one of these ids."""
     if not ids:
         return []
-    marks = ", ".join([_mark(connection)] * len(ids))
+    # Padded to a power of two, so that the drivers prepare and keep eleven statements rather than a thousand.
+    padded = (*ids, *[ids[-1]] * ((1 << (len(ids) - 1).bit_length()) - len(ids)))
+    marks = ", ".join([_mark(connection)] * len(padded))
     statement = f"SELECT {columns} FROM {table.name} WHERE id IN ({marks})"
-    return [tuple(row) for row in connection.exec_driver_sql(statement, tuple(ids))]
+    return [tuple(row) for row in connection.exec_driver_sql(statement, padded)]
 
 
 def _mark(connection: Connection) -> str:
