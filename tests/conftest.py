@@ -26,4 +26,5 @@ def start_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[postgresql.PostgreSQL]:
     """One PostgreSQL server for all tests; each takes a database of its own."""
-    yield from postgresql.running()
+    with postgresql.running() as server:
+        yield server

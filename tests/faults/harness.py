@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -257,10 +258,10 @@ def main() -> int:
     parser.add_argument("seed", type=int)
     parser.add_argument("--postgresql", action="store_true", help="two collectors on one PostgreSQL database")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="mien-faults-") as folder:
+    with tempfile.TemporaryDirectory(prefix="mien-faults-") as folder, ExitStack() as stack:
         plan = Plan(Path(folder), options.kills, options.seed, say=lambda line: print(line, file=sys.stderr))
         if options.postgresql:
-            plan.logs = [next(postgresql.running()).database("mien")]
+            plan.logs = [stack.enter_context(postgresql.running()).database("mien")]
         account, in_flight = Harness(plan).run()
         print(sentence(account, options.kills, in_flight))
         for name, problem in account.problems.items():

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -89,10 +90,13 @@ def _program(name: str) -> str:
     return found
 
 
+@contextmanager
 def running() -> Iterator[PostgreSQL]:
     """A server for as long as the caller needs it."""
     # Not pytest's own folder: that is closed to every user but the one who runs the tests.
     with tempfile.TemporaryDirectory(prefix="mien-postgresql-") as folder:
         server = PostgreSQL(Path(folder)).make()
-        yield server
-        server.stop()
+        try:
+            yield server
+        finally:
+            server.stop()
