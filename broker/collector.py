@@ -32,6 +32,8 @@ QUEUE = 10_000
 """Events that may wait; what comes on top is dropped, since devices send it again."""
 BUSY_AFTER_S = 5.0
 """Devices hear of a database that fails so long; a shorter while they need not notice."""
+LONGEST_STATE = 65_536
+"""Bytes of what a device may say of itself; the real ones take a few hundred."""
 RETRY_S = 1.0
 """Between attempts to commit while the database does not answer."""
 
@@ -114,7 +116,7 @@ class Collector:
                 elif topic == self._own_topic:
                     if payload != self._status(self._state).payload:  # the last will of an earlier connection, say
                         self._say(self._state)
-                elif is_device_name(device):
+                elif is_device_name(device) and len(payload) <= LONGEST_STATE:
                     self._states[device, kind] = State(payload, now_ms)
             case Connected():
                 log.info("connected to %s:%d", *self._settings.mqtt.address)

@@ -24,6 +24,9 @@ from .names import keys
 from .schema import SCALE
 from .statements import insert_rows, rows_by_id
 
+LONGEST_REJECTED = 65_536
+"""Bytes kept of a rejected message; a good one takes about 700."""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -236,5 +239,5 @@ def rejected_row(arrival: Arrival) -> dict[str, Any]:
         "topic": arrival.topic,
         "reason": arrival.reason,
         "received_ms": arrival.received_ms,
-        "payload": arrival.payload,
+        "payload": arrival.payload[:LONGEST_REJECTED],
     }

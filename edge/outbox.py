@@ -52,7 +52,7 @@ class Outbox:
         self._device = device
         self._cap = cap or Cap()
         self._machine = machine_id.read_text(encoding="ascii").strip() if machine_id.exists() else ""
-        self._rows = self._payload_bytes = self._dropped = self._not_kept = 0
+        self._dropped = self._not_kept = 0
         self._file = OutboxFile(path, begin=self._begin)
 
     def __enter__(self) -> Self:
@@ -110,7 +110,7 @@ class Outbox:
     def stored(self, sequences: Iterable[int]) -> None:
         """Delete rows that a collector has stored."""
         with self._file.transaction() as database:
-            self._delete(database, sequences)
+            _delete(database, sequences)
 
     def refused(self, reasons: Iterable[tuple[int, str]]) -> None:
         """Keep rows that a collector can never store, with the reason, and send them no more."""
@@ -128,7 +128,8 @@ class Outbox:
     def health(self, clock: Clock) -> OutboxHealth:
         """What waits, what was lost, and which numbers a collector should have."""
         with self._file.reading() as database:
-            first_seq, next_seq = database.execute("SELECT first_seq, next_seq FROM counter").fetchone()
+            counter = database.execute("SELECT first_seq, next_seq, held_rows FROM counter")
+            first_seq, next_seq, held_rows = counter.fetchone()
             oldest = database.execute(
                 "SELECT boot, running_ms FROM observation WHERE refused IS NULL ORDER BY seq LIMIT 1"
             ).fetchone()
@@ -143,18 +144,15 @@ class Outbox:
                 next_seq=next_seq,
                 waiting=_waiting(database),
                 oldest_age_s=clock.age_s(*oldest) if oldest and oldest[0] is not None else None,
-                refused=self._rows - _waiting(database),
+                refused=held_rows - _waiting(database),
                 dropped=self._dropped,
                 not_kept=self._not_kept,
                 set_aside=self._file.set_aside,
             )
 
     def _begin(self, database: sqlite3.Connection) -> None:
-        """Read what a file holds that has been opened."""
+        """Take on a file that has been opened."""
         self.id = self._adopt(database)
-        self._rows, self._payload_bytes = database.execute(
-            "SELECT count(*), coalesce(sum(length(payload)), 0) FROM observation"
-        ).fetchone()
 
     def _adopt(self, database: sqlite3.Connection) -> UUID:
         """The outbox's name; a new one, for the waiting rows too, if the file was made on another machine."""
@@ -177,67 +175,35 @@ class Outbox:
         return name
 
     def _append(self, build: Callable[[UUID, int], Observation], moment: Moment) -> Observation:
-        rows, payload_bytes, dropped = self._rows, self._payload_bytes, self._dropped
-        try:
-            with self._file.transaction() as database:
-                seq = _next_seq(database)
-                observation = build(self.id, seq)
-                final = observation.clock == "synced"
-                self._insert(database, seq, encode(observation), moment, final=final, lost=None)
-                if self._rows > self._cap.rows or self._payload_bytes > self._cap.payload_bytes:
-                    self._make_room(database, moment)
-        except BaseException:
-            self._rows, self._payload_bytes, self._dropped = rows, payload_bytes, dropped
-            raise
+        dropped = 0
+        with self._file.transaction() as database:
+            seq = _next_seq(database)
+            observation = build(self.id, seq)
+            _insert(database, seq, encode(observation), moment, final=observation.clock == "synced")
+            rows, payload_bytes = database.execute("SELECT held_rows, held_bytes FROM counter").fetchone()
+            if rows > self._cap.rows or payload_bytes > self._cap.payload_bytes:
+                dropped = self._make_room(database, rows, payload_bytes, moment)
+        self._dropped += dropped
         return observation
 
-    def _insert(
-        self,
-        database: sqlite3.Connection,
-        seq: int,
-        payload: bytes,
-        moment: Moment,
-        *,
-        final: bool,
-        lost: tuple[int, int] | None,
-    ) -> None:
-        database.execute(
-            "INSERT INTO observation (seq, payload, final, boot, running_ms, lost_first, lost_last) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (seq, payload, int(final), moment.boot, moment.running_ms, *(lost or (None, None))),
-        )
-        self._rows += 1
-        self._payload_bytes += len(payload)
-
-    def _delete(self, database: sqlite3.Connection, sequences: Iterable[int]) -> None:
-        for seq in sequences:
-            gone = database.execute(
-                "DELETE FROM observation WHERE seq = ? RETURNING length(payload)", (seq,)
-            ).fetchone()
-            if gone:
-                self._rows -= 1
-                self._payload_bytes -= gone[0]
-
-    def _make_room(self, database: sqlite3.Connection, moment: Moment) -> None:
-        """Delete the oldest rows, and say so in a row of its own, or in one that has not been published yet."""
-        least = self._rows - math.ceil(DROPPED_SHARE * self._cap.rows)
+    def _make_room(self, database: sqlite3.Connection, rows: int, payload_bytes: int, moment: Moment) -> int:
+        """Delete the oldest rows and say so, in a row of its own or in one that is not published yet; how many."""
+        most_rows = min(rows - math.ceil(DROPPED_SHARE * self._cap.rows), self._cap.rows - 1)
         victims = []
-        rows, payload_bytes = self._rows, self._payload_bytes
         oldest = database.execute("SELECT seq, length(payload) FROM observation WHERE lost_last IS NULL ORDER BY seq")
         for seq, length in oldest:
             victims.append(seq)
             rows, payload_bytes = rows - 1, payload_bytes - length
-            if rows <= min(least, self._cap.rows - 1) and payload_bytes <= self._cap.payload_bytes:
+            if rows <= most_rows and payload_bytes <= self._cap.payload_bytes:
                 break
-        self._delete(database, victims)
-        self._dropped += len(victims)
+        _delete(database, victims)
         declared = database.execute(
             "SELECT seq, lost_first, lost_last FROM observation WHERE final = 0 AND lost_last IS NOT NULL"
         ).fetchone()
         if declared:
             seq, first, last = declared
             first, last = min(first, victims[0]), max(last, victims[-1])
-            self._delete(database, [seq])
+            _delete(database, [seq])
         else:
             seq, first, last = _next_seq(database), victims[0], victims[-1]
         loss = Dropped(
@@ -250,7 +216,39 @@ class Outbox:
             cause="full",
             at=moment.at,
         )
-        self._insert(database, seq, encode_dropped(loss), moment, final=False, lost=(first, last))
+        _insert(database, seq, encode_dropped(loss), moment, final=False, lost=(first, last))
+        return len(victims)
+
+
+def _insert(
+    database: sqlite3.Connection,
+    seq: int,
+    payload: bytes,
+    moment: Moment,
+    *,
+    final: bool,
+    lost: tuple[int, int] | None = None,
+) -> None:
+    database.execute(
+        "INSERT INTO observation (seq, payload, final, boot, running_ms, lost_first, lost_last) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (seq, payload, int(final), moment.boot, moment.running_ms, *(lost or (None, None))),
+    )
+    _count(database, 1, len(payload))
+
+
+def _delete(database: sqlite3.Connection, sequences: Iterable[int]) -> None:
+    rows = payload_bytes = 0
+    for seq in sequences:
+        gone = database.execute("DELETE FROM observation WHERE seq = ? RETURNING length(payload)", (seq,)).fetchone()
+        if gone:
+            rows, payload_bytes = rows + 1, payload_bytes + gone[0]
+    _count(database, -rows, -payload_bytes)
+
+
+def _count(database: sqlite3.Connection, rows: int, payload_bytes: int) -> None:
+    """Keep count in the same transaction: to count anew at each observation would read the whole file."""
+    database.execute("UPDATE counter SET held_rows = held_rows + ?, held_bytes = held_bytes + ?", (rows, payload_bytes))
 
 
 def _next_seq(database: sqlite3.Connection) -> int:

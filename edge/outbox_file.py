@@ -28,6 +28,9 @@ STEPS = (
     """,
     """
     ALTER TABLE counter ADD COLUMN first_seq INTEGER NOT NULL DEFAULT 1;  -- where this outbox's name began to count
+    ALTER TABLE counter ADD COLUMN held_rows INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE counter ADD COLUMN held_bytes INTEGER NOT NULL DEFAULT 0;
+    UPDATE counter SET (held_rows, held_bytes) = (SELECT count(*), ifnull(sum(length(payload)), 0) FROM observation);
     ALTER TABLE observation ADD COLUMN final INTEGER NOT NULL DEFAULT 1;  -- 0: not published yet, so it may change
     ALTER TABLE observation ADD COLUMN boot TEXT;                         -- when it was made, by the running clock
     ALTER TABLE observation ADD COLUMN running_ms INTEGER;

@@ -11,8 +11,8 @@ from mien.wire import Decoder
 SCHEMA: Literal[1] = 1
 """The version of the wire form. Fields may be added within a version; a change of meaning raises it."""
 
-Sequence = Annotated[int, Meta(ge=1, le=2**63 - 1)]
-"""A message's place in its outbox."""
+Sequence = Annotated[int, Meta(ge=1, le=2**53)]
+"""A message's place in its outbox; up to what JSON readers keep exactly, far below what databases overflow at."""
 
 
 class Envelope(Struct, frozen=True, kw_only=True):

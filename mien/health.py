@@ -12,7 +12,7 @@ from mien.wire import Decoder
 HEALTH = "health"
 """The last level of its topic."""
 
-Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class OutboxHealth(Struct, frozen=True, kw_only=True):

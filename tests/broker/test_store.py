@@ -18,7 +18,7 @@ from uuid6 import uuid7
 from mien.broker.arrival import Arrival, decode_arrival, storable
 from mien.broker.database import open_for_reading, open_for_writing
 from mien.broker.schema import REVISION, metadata
-from mien.broker.store import Store
+from mien.broker.store import LONGEST_REJECTED, Store
 from mien.dropped import Dropped
 from mien.dropped import encode as encode_dropped
 from mien.emotions import EMOTIONS
@@ -101,7 +101,7 @@ def test_a_bad_body_is_kept_once_with_its_reason(store: Store, select: Select) -
 def test_what_cannot_be_decoded_is_kept_once(store: Store, select: Select, payload: bytes) -> None:
     for _ in range(2):
         assert store.record([arrival(payload), arrival(payload)]).answers == {}
-    assert select("SELECT payload, topic FROM rejected") == [(payload, "mien/hallway/observation")]
+    assert select("SELECT payload, topic FROM rejected") == [(payload[:LONGEST_REJECTED], "mien/hallway/observation")]
 
 
 def test_a_device_cannot_speak_for_another(store: Store, select: Select) -> None:
@@ -163,6 +163,19 @@ def test_what_the_database_does_not_take_holds_up_nothing_else(store: Store, sel
 
 def test_a_reason_may_quote_what_no_database_takes() -> None:
     assert storable("smug\x00 \ud800" + 1000 * "!") == "smug? ?" + 493 * "!"
+
+
+def test_a_number_that_no_device_counts_to_stops_nothing(store: Store, select: Select) -> None:
+    fields = msgspec.to_builtins(make_observation()) | {"seq": 2**63 - 1}
+    outcome = store.record([arrival(msgspec.json.encode(fields)), good(make_observation(seq=2**53))])
+    assert (outcome.stored, outcome.rejected) == (1, {"envelope": 1})
+    assert select("SELECT first, last FROM answered") == [(2**53, 2**53)]
+
+
+def test_of_a_rejected_message_a_long_payload_is_cut(store: Store, select: Select) -> None:
+    for _ in range(2):
+        store.record([arrival(b"x" * 1_000_000)])
+    assert [len(payload) for (payload,) in select("SELECT payload FROM rejected")] == [LONGEST_REJECTED]  # type: ignore[arg-type]
 
 
 def loss(outbox: UUID, seq: int, first: int, last: int) -> Arrival:

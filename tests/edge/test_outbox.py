@@ -349,3 +349,20 @@ def test_an_outbox_of_the_first_release_goes_on(
         assert str(outbox.id) == name
         assert outbox.ready(10) == [(7, payload)]
         assert outbox.append(build(), MOMENT).seq == 8
+
+
+def test_the_cap_holds_over_restarts_and_failures(tmp_path: Path, open_outbox: Callable[..., Outbox]) -> None:
+    for _ in range(4):
+        with open_outbox(Cap(rows=100)) as outbox:
+            append(outbox, 60)
+            outbox._file._database.execute("PRAGMA query_only = 1")
+            with pytest.raises(DatabaseError):
+                append(outbox, 1)
+            outbox._file._database.execute("PRAGMA query_only = 0")
+            outbox.release(Machine(tmp_path).clock(), waited=True)
+            outbox.stored([seq for seq, _ in outbox.ready(1000)][:10])
+    with open_outbox(Cap(rows=100)) as outbox:
+        (counted,) = outbox._file._database.execute("SELECT held_rows, held_bytes FROM counter").fetchall()
+        (really,) = outbox._file._database.execute("SELECT count(*), sum(length(payload)) FROM observation").fetchall()
+        assert counted == really
+        assert counted[0] <= 100
