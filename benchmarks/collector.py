@@ -1,8 +1,9 @@
-"""What an event costs the collector: python benchmarks/collector.py [--events N] [--postgresql URL] [--json].
+"""What an event costs the collector: python benchmarks/collector.py [--events N] [--memory] [--postgresql URL].
 
 Every side subscribes to a mosquitto with the same client library, loop and MQTT 5, and gets equal events at the same
 pace, QoS 1; counted is the processor time of its process. cpu_vs_naive: the collector of the tutorials (a callback that
-inserts and commits each message, SQLite with synchronous FULL) over ours; it gets a tenth of the events.
+inserts and commits each message, SQLite as it comes, which is with synchronous FULL) over ours; it gets a tenth of the
+events.
 cpu_vs_bare_paho: ours over a subscriber with an empty callback. memory_growth: ours at the end over ours after a fifth.
 With an empty PostgreSQL database cpu_postgresql_vs_bare_paho and, for two collectors together,
 cpu_two_collectors_vs_bare_paho.
@@ -41,8 +42,6 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 kind, port, path, wanted = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 done, count = threading.Event(), 0
 database = sqlite3.connect(path, check_same_thread=False)
-database.execute("PRAGMA journal_mode = WAL")
-database.execute("PRAGMA synchronous = FULL")
 database.execute("CREATE TABLE event (device TEXT, at TEXT, emotion TEXT, confidence REAL, scores TEXT)")
 def bare(client, data, message):
     global count
@@ -234,11 +233,16 @@ def wait_for(happens: Callable[[], bool], longest_s: float = 3600.0) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=20_000, help="sent to each side")
+    parser.add_argument("--memory", action="store_true", help="only memory_growth, only our side")
     parser.add_argument("--postgresql", help="URL of an empty database, for these sides too")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if options.memory:
+            _, growth = collector_us(folder, options.events, str(folder / "mien.db"))
+            print_figures(f"{options.events} events", {"memory_growth": growth}, as_json=options.json)
+            return
         bare_us = subscriber_us("bare", folder, options.events)
         naive_us = subscriber_us("naive", folder, options.events // 10)
         ours_us, growth = collector_us(folder, options.events, str(folder / "mien.db"))
