@@ -33,7 +33,8 @@ def print_table(
 def _cell(name: str, value: Any) -> str:
     if name == "at":  # whole seconds, and no offset: the table is in the time zone that was asked for
         return str(value)[:19].replace("T", " ")
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    words = f"{value:.2f}" if isinstance(value, float) else str(value)
+    return "".join(letter if letter.isprintable() else "?" for letter in words)  # no device moves this cursor
 
 
 def print_csv(rows: Sequence[dict[str, Any]]) -> None:

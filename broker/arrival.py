@@ -73,7 +73,7 @@ def decode_arrival(*, topic: str, payload: bytes, received_ms: int, device: str)
         if ahead_h > LONGEST_AHEAD_H:
             flaw, reason, body = "clock", f"at is {ahead_h:.0f} hours ahead though the clock is synced", None
     return Arrival(
-        topic=topic,
+        topic=storable(topic),
         payload=payload,
         received_ms=received_ms,
         device=device,
@@ -85,5 +85,5 @@ def decode_arrival(*, topic: str, payload: bytes, received_ms: int, device: str)
 
 
 def storable(reason: str) -> str:
-    """A reason as every database takes it: it may quote what a device sent."""
-    return reason.encode("utf-8", "replace").decode().replace("\x00", "?")[:LONGEST_REASON]
+    """Words that may quote what a device sent, as every database takes and every terminal shows them."""
+    return "".join(letter if letter.isprintable() else "?" for letter in reason[:LONGEST_REASON])

@@ -81,8 +81,9 @@ def _rollup(connection: Connection) -> str:
         (row.device, row.quarter, row.emotion): (row.observations, row.confidence)
         for row in connection.execute(select(rollup))
     }
-    wrong = sum(kept.get(cell) != count for cell, count in counted.items())
-    return f"{wrong} of {len(counted)} cells differ from the observations" if wrong else ""
+    cells = counted.keys() | kept.keys()
+    wrong = sum(kept.get(cell) != counted.get(cell) for cell in cells)
+    return f"{wrong} of {len(cells)} cells differ from the observations" if wrong else ""
 
 
 def _ids(connection: Connection) -> str:

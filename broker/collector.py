@@ -14,7 +14,6 @@ from mien import acknowledgement
 from mien.acknowledgement import Acknowledgement, ranges
 from mien.connection import Away, Connected, Connection, Event, Message, Received, Refused, TakenOver
 from mien.errors import ConnectionRefused, DatabaseError
-from mien.health import HEALTH
 from mien.names import is_device_name
 from mien.status import CollectorStatus, encode
 from mien.topics import OBSERVATION, Topics
@@ -32,6 +31,8 @@ QUEUE = 10_000
 """Events that may wait; what comes on top is dropped, since devices send it again."""
 BUSY_AFTER_S = 5.0
 """Devices hear of a database that fails so long; a shorter while they need not notice."""
+GAPS_S = 60.0
+"""Between counts of what is missing: as often as devices say how they are."""
 LONGEST_STATE = 65_536
 """Bytes of what a device may say of itself; the real ones take a few hundred."""
 RETRY_S = 1.0
@@ -50,6 +51,7 @@ class Collector:
         self._metrics = metrics
         self._topics = Topics(settings.mqtt.root)
         self._overflow = 0
+        self._gaps_s = -GAPS_S
         self._instance = uuid4()
         self._state: Literal["online", "busy", "offline"] = "online"
         self._states: dict[tuple[str, str], State] = {}
@@ -150,7 +152,8 @@ class Collector:
         """Keep what devices said of themselves; where that fails, it is kept with what they say next."""
         try:
             self._store.note(self._states)
-            if any(kind == HEALTH for _, kind in self._states):
+            if time.monotonic() - self._gaps_s >= GAPS_S:
+                self._gaps_s = time.monotonic()
                 for device, missing in self._store.gaps().items():
                     self._metrics.gaps.labels(device).set(missing)
         except DatabaseError as error:

@@ -28,8 +28,8 @@ class Place:
             return cls(Path(name), None)
         try:
             url = make_url(str(name))
-        except ArgumentError as error:
-            raise ConfigurationError(f"{name} is no URL: name a file, or postgresql://HOST/DATABASE") from error
+        except (ArgumentError, ValueError) as error:
+            raise ConfigurationError("this is no URL: name a file, or postgresql://HOST/DATABASE") from error
         if url.get_backend_name() != "postgresql":
             raise ConfigurationError(
                 f"mien cannot store in {url.get_backend_name()}: name a file or a postgresql:// URL"

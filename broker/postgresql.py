@@ -31,19 +31,22 @@ def writer(url: URL) -> Engine:
 
 
 def reader(url: URL) -> Engine:
-    """An engine that cannot write. Errors as for `_checked`."""
+    """An engine that cannot write; each connection sees one state of the log. Errors as for `_checked`."""
     arguments = _arguments(url)
     arguments["options"] += " -c default_transaction_read_only=on"
-    return create_engine(_checked(url), poolclass=NullPool, connect_args=arguments)
+    return create_engine(_checked(url), poolclass=NullPool, connect_args=arguments, isolation_level="REPEATABLE READ")
 
 
 def _checked(url: URL) -> URL:
     """The URL for the psycopg driver. ConfigurationError if a password stands in it, MissingExtra without psycopg."""
-    if url.password is not None:
+    if url.password is not None or "password" in url.query:
         raise ConfigurationError(
-            f"a password stands in {url.render_as_string()}, where others can read it: put it into ~/.pgpass, or into "
-            "a file of that form named with ?passfile="
+            f"a password stands in the URL of the database on {url.host}, where others can read it: put it into "
+            "~/.pgpass, or into a file of that form named with ?passfile="
         )
+    hidden = {"host", "hostaddr", "service"} & url.query.keys()
+    if hidden and not str(url.query.get("host", "")).startswith("/"):
+        raise ConfigurationError(f"{', '.join(sorted(hidden))} in a database URL: write postgresql://HOST/DATABASE")
     try:
         import psycopg  # noqa: F401 (asked for now, for a clear answer)
     except ImportError as error:

@@ -42,11 +42,19 @@ def writer(path: Path) -> Engine:
 
 
 def reader(path: Path) -> Engine:
-    """An engine that cannot write, for reading while a collector writes."""
+    """An engine that cannot write, for reading while a collector writes; each connection sees one state of the log."""
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
-    return create_engine(
-        "sqlite://", creator=lambda: sqlite3.connect(uri, uri=True, timeout=READER_BUSY_S), poolclass=NullPool
-    )
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, timeout=READER_BUSY_S, isolation_level=None)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
 
 
 @contextmanager

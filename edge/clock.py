@@ -12,6 +12,9 @@ SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """New with every start of the machine (random(4))."""
 
+EARLIEST_S, LATEST_S = datetime(2000, 1, 1, tzinfo=UTC).timestamp(), datetime(2199, 12, 31, tzinfo=UTC).timestamp()
+"""What an observation may say: a Pi that wakes in 1970 observes all the same, and its times are corrected later."""
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -69,5 +72,5 @@ class Clock:
 
 
 def _whole_ms(wall_s: float) -> datetime:
-    moment = datetime.fromtimestamp(wall_s, UTC)
+    moment = datetime.fromtimestamp(min(max(wall_s, EARLIEST_S), LATEST_S), UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

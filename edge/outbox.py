@@ -20,6 +20,7 @@ from mien.dropped import encode as encode_dropped
 from mien.errors import DatabaseError
 from mien.health import OutboxHealth
 from mien.observation import Observation, encode
+from mien.wire import Decoder
 
 from .clock import Clock, Moment
 from .outbox_file import OutboxFile
@@ -93,11 +94,14 @@ class Outbox:
         with self._file.transaction() as database:
             for seq, payload, boot, running_ms, lost in database.execute(changeable).fetchall():
                 at = None if lost else clock.corrected(boot, running_ms)
-                if at is not None:
-                    payload = _changed(payload, at=at, clock="synced")
-                elif not lost and not waited and clock.age_s(boot, running_ms) is not None:
+                if at is None and not lost and not waited and clock.age_s(boot, running_ms) is not None:
                     continue
-                database.execute("UPDATE observation SET payload = ?, final = 1 WHERE seq = ?", (payload, seq))
+                corrected = payload
+                if at is not None:
+                    with suppress(msgspec.DecodeError):  # the uplink refuses a damaged row, and says so
+                        corrected = _changed(payload, at=at, clock="synced")
+                database.execute("UPDATE observation SET payload = ?, final = 1 WHERE seq = ?", (corrected, seq))
+                _count(database, 0, len(corrected) - len(payload))
 
     def ready(self, limit: int) -> list[tuple[int, bytes]]:
         """The oldest rows, `seq` and payload, that no collector has answered yet; at most `limit`."""
@@ -182,20 +186,30 @@ class Outbox:
             _insert(database, seq, encode(observation), moment, final=observation.clock == "synced")
             rows, payload_bytes = database.execute("SELECT held_rows, held_bytes FROM counter").fetchone()
             if rows > self._cap.rows or payload_bytes > self._cap.payload_bytes:
-                dropped = self._make_room(database, rows, payload_bytes, moment)
+                dropped = self._make_room(database, seq, rows, payload_bytes, moment)
         self._dropped += dropped
         return observation
 
-    def _make_room(self, database: sqlite3.Connection, rows: int, payload_bytes: int, moment: Moment) -> int:
-        """Delete the oldest rows and say so, in a row of its own or in one that is not published yet; how many."""
-        most_rows = min(rows - math.ceil(DROPPED_SHARE * self._cap.rows), self._cap.rows - 1)
-        victims = []
-        oldest = database.execute("SELECT seq, length(payload) FROM observation WHERE lost_last IS NULL ORDER BY seq")
+    def _make_room(
+        self, database: sqlite3.Connection, newest: int, rows: int, payload_bytes: int, moment: Moment
+    ) -> int:
+        """Delete the oldest rows and say so, in a row of its own or in one that is not published yet; how many.
+
+        The `newest` row stays.
+        """
+        most_rows = self._cap.rows - max(1, math.floor(DROPPED_SHARE * self._cap.rows))
+        most_bytes = round(self._cap.payload_bytes * (1 - DROPPED_SHARE))
+        victims: list[int] = []
+        oldest = database.execute(
+            "SELECT seq, length(payload) FROM observation WHERE lost_last IS NULL AND seq < ? ORDER BY seq", (newest,)
+        )
         for seq, length in oldest:
             victims.append(seq)
             rows, payload_bytes = rows - 1, payload_bytes - length
-            if rows <= most_rows and payload_bytes <= self._cap.payload_bytes:
+            if rows <= most_rows and payload_bytes <= most_bytes:
                 break
+        if not victims:
+            return 0
         _delete(database, victims)
         declared = database.execute(
             "SELECT seq, lost_first, lost_last FROM observation WHERE final = 0 AND lost_last IS NOT NULL"
@@ -261,7 +275,9 @@ def _waiting(database: sqlite3.Connection) -> int:
     return int(count)
 
 
+_row_decoder = Decoder(dict[str, Any])
+
+
 def _changed(payload: bytes, **fields: str | datetime) -> bytes:
-    """The same row with other fields, those that this release does not know included."""
-    row: dict[str, Any] = msgspec.json.decode(payload)
-    return msgspec.json.encode(row | fields)
+    """The same row with other fields, those that this release does not know kept. msgspec.DecodeError if it is none."""
+    return msgspec.json.encode(_row_decoder.decode(payload) | fields)

@@ -60,11 +60,13 @@ class OutboxFile:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DatabaseError(f"the outbox {path} cannot be made ({error}): check outbox in agent.toml") from error
-        self._database = self._open()
+        self._database: sqlite3.Connection | None = self._open()
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._database.close()
+        """Let go of the file; whoever uses it again opens it again."""
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -78,6 +80,7 @@ class OutboxFile:
         """The connection, for one thread at a time. DatabaseError if it fails; a damaged file is replaced first."""
         with self._lock:
             try:
+                self._database = self._database or self._open()
                 yield self._database
             except sqlite3.Error as error:
                 if _is_damage(error):
@@ -122,7 +125,7 @@ class OutboxFile:
 
     def _replace(self, error: sqlite3.Error) -> None:
         """Begin a new file where the old one turned out to be damaged while in use."""
-        self._database.close()
+        self.close()
         self._put_aside(error)
         self._database = self._open()
 

@@ -65,7 +65,7 @@ class Observation(Envelope, frozen=True, kw_only=True):
     """First 12 hexadecimal digits of the SHA-256 of the model's weights."""
     latency_ms: Annotated[int, Meta(ge=0, lt=2**31)]
     """From the last frame's arrival to the end of its classification."""
-    agent: Annotated[str, Meta(max_length=32)]
+    agent: Annotated[str, Meta(max_length=32, pattern=r"^[!-~]*$(?!\n)")]
     """The agent's version."""
 
     def __post_init__(self) -> None:

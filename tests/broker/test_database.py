@@ -53,7 +53,10 @@ def test_a_missing_or_alien_database_is_named(tmp_path: Path) -> None:
     [
         ("mysql://host/mien", "mien cannot store in mysql: name a file or a postgresql:// URL"),
         ("postgresql//:host://", "is no URL"),
-        ("postgresql://me:secret@host/mien", r"a password stands in postgresql://me:\*\*\*@host/mien.*~/.pgpass"),
+        ("postgresql://me:secret@host/mien", "a password stands in the URL of the database on host.*~/.pgpass"),
+        ("postgresql://host/mien?password=secret", "a password stands in the URL of the database on host.*~/.pgpass"),
+        ("postgresql:///mien?host=db.example.org", "host in a database URL: write postgresql://HOST/DATABASE"),
+        ("postgresql://host:port/mien", "this is no URL"),
     ],
 )
 def test_a_url_that_will_not_do_is_named(name: str, message: str) -> None:

@@ -162,7 +162,7 @@ def test_what_the_database_does_not_take_holds_up_nothing_else(store: Store, sel
 
 
 def test_a_reason_may_quote_what_no_database_takes() -> None:
-    assert storable("smug\x00 \ud800" + 1000 * "!") == "smug? ?" + 493 * "!"
+    assert storable("smug\x00 \ud800\x1b[31m" + 1000 * "!") == "smug? ??[31m" + 488 * "!"
 
 
 def test_a_number_that_no_device_counts_to_stops_nothing(store: Store, select: Select) -> None:

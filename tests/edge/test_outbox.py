@@ -42,6 +42,13 @@ def append(outbox: Outbox, count: int) -> None:
         outbox.append(build(), MOMENT)
 
 
+def find_damage(outbox: Outbox) -> None:
+    with outbox._file.reading():
+        damage = sqlite3.DatabaseError("malformed")
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage
+
+
 class Machine:
     """A device's clocks and its start, as a test sets them."""
 
@@ -146,10 +153,10 @@ def test_a_full_outbox_drops_its_oldest_rows_and_declares_which(
         assert outbox.health(clock).oldest_seq == 1  # the declaration answers for what is gone
         outbox.release(clock, waited=True)
         (loss,) = losses(outbox)
-        assert (loss.seq, loss.first, loss.last, loss.cause, loss.outbox) == (202, 1, 2, "full", outbox.id)
-        assert [seq for seq, _ in outbox.ready(1000)] == list(range(3, 203))
+        assert (loss.seq, loss.first, loss.last, loss.cause, loss.outbox) == (202, 1, 3, "full", outbox.id)
+        assert [seq for seq, _ in outbox.ready(1000)] == list(range(4, 203))
         health = outbox.health(clock)
-        assert (health.dropped, health.waiting, health.next_seq) == (2, 200, 203)
+        assert (health.dropped, health.waiting, health.next_seq) == (3, 199, 203)
 
 
 def test_a_declaration_that_was_not_published_takes_in_the_next_loss_and_a_published_one_does_not(
@@ -366,3 +373,62 @@ def test_the_cap_holds_over_restarts_and_failures(tmp_path: Path, open_outbox: C
         (really,) = outbox._file._database.execute("SELECT count(*), sum(length(payload)) FROM observation").fetchall()
         assert counted == really
         assert counted[0] <= 100
+
+
+def test_a_cap_in_bytes_drops_no_more_than_it_must(tmp_path: Path, open_outbox: Callable[..., Outbox]) -> None:
+    with open_outbox(Cap(payload_bytes=100_000)) as outbox:
+        append(outbox, 1000)
+        clock = Machine(tmp_path).clock()
+        outbox.release(clock, waited=True)
+        rows = outbox.ready(2000)
+        assert 95_000 < sum(len(payload) for _, payload in rows) <= 100_500
+        kept = [seq for seq, payload in rows if msgspec.json.decode(payload)["kind"] == "observation"]
+        assert kept[-1] >= outbox.health(clock).next_seq - 2
+
+
+def test_a_row_that_was_damaged_before_its_time_was_known_holds_up_nothing(
+    tmp_path: Path, open_outbox: Callable[..., Outbox]
+) -> None:
+    machine = Machine(tmp_path)
+    clock = machine.clock()
+    with open_outbox() as outbox:
+        for _ in range(3):
+            machine.observe(outbox, clock)
+        for seq, spoilt in ((1, b"\x00\xff"), (2, b"[]")):
+            outbox._file._database.execute("UPDATE observation SET payload = ? WHERE seq = ?", (spoilt, seq))  # type: ignore[union-attr]
+        machine.synchronised.touch()
+        outbox.release(clock, waited=False)
+        assert [payload for _, payload in outbox.ready(10)][:2] == [b"\x00\xff", b"[]"]
+        assert decode_observation(outbox.ready(10)[2][1]).clock == "synced"
+    (tmp_path / "machine-id").write_text("cccc\n")  # nor does it keep the agent from starting on another machine
+    with open_outbox() as outbox:
+        assert len(outbox.ready(10)) == 3
+
+
+def test_a_damaged_file_that_cannot_be_set_aside_yet_is_tried_again(
+    tmp_path: Path, open_outbox: Callable[..., Outbox]
+) -> None:
+    with open_outbox() as outbox:
+        append(outbox, 1)
+        real = outbox._file._put_aside
+
+        def refuse(error: sqlite3.Error) -> None:
+            raise DatabaseError("the disk is full")
+
+        outbox._file._put_aside = refuse  # type: ignore[method-assign]
+        with pytest.raises(DatabaseError, match="the disk is full"):
+            find_damage(outbox)
+        outbox._file._put_aside = real  # type: ignore[method-assign]
+        assert outbox.append(build(), MOMENT).seq == 2
+
+
+def test_a_machine_that_wakes_in_1970_observes_all_the_same(tmp_path: Path, open_outbox: Callable[..., Outbox]) -> None:
+    machine = Machine(tmp_path)
+    machine.wall_s = 12.0
+    clock = machine.clock()
+    with open_outbox() as outbox:
+        assert machine.observe(outbox, clock).at.year == 2000
+        machine.running_s, machine.wall_s = machine.running_s + 60, NOW.timestamp()
+        machine.synchronised.touch()
+        outbox.release(clock, waited=False)
+        assert decode_observation(outbox.ready(1)[0][1]).at == NOW - timedelta(seconds=60)
