@@ -49,7 +49,15 @@ def test_ctrl_c_ends_with_the_answer_and_leaves_no_process(tmp_path: Path) -> No
     mark = f"MIEN_TEST={tmp_path}"
     environment = os.environ | dict([mark.split("=", 1)])
     command = [sys.executable, "-m", "mien", "demo", "--db", "demo.db"]
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in the background has its children ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
     def rows() -> int:
         try:
