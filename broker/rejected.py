@@ -4,7 +4,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Connection, Engine, Row, delete, select, update
+from sqlalchemy.exc import DataError
 
 from .arrival import decode_arrival
 from .database import reading
@@ -53,19 +54,24 @@ def replay(engine: Engine) -> Replayed:
             if not rows:
                 return Replayed(stored, still)
             last = rows[-1].key
-            good = {}
-            for row in rows:
-                device = row.topic.split("/")[-2] if "/" in row.topic else ""
-                arrival = decode_arrival(
-                    topic=row.topic, payload=row.payload, received_ms=row.received_ms, device=device
-                )
-                if arrival.body is not None:
-                    good[row.key] = arrival
-            if good:
-                connection.execute(delete(rejected).where(rejected.c.key.in_(list(good))))
-                commit(connection, list(good.values()))
-        stored += len(good)
-        still += len(rows) - len(good)
+            moved = sum(_moved(connection, row) for row in rows)
+        stored += moved
+        still += len(rows) - moved
+
+
+def _moved(connection: Connection, row: Row[Any]) -> bool:
+    """Whether a message is good now, and stands in the log."""
+    device = row.topic.split("/")[-2] if "/" in row.topic else ""
+    arrival = decode_arrival(topic=row.topic, payload=row.payload, received_ms=row.received_ms, device=device)
+    if arrival.body is None:
+        return False
+    try:
+        with connection.begin_nested():
+            connection.execute(delete(rejected).where(rejected.c.key == row.key))
+            commit(connection, [arrival])
+    except (DataError, OverflowError, UnicodeError):  # the database does not take it: it stays where it is
+        return False
+    return True
 
 
 def purge(engine: Engine) -> int:

@@ -3,15 +3,17 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import msgspec
 import pytest
+from postgresql import PostgreSQL
 from samples import make_observation
 
 from mien.broker.arrival import Arrival, decode_arrival
 from mien.broker.checking import check_log
 from mien.broker.database import open_for_reading, open_for_writing
-from mien.broker.rejected import list_rejected, purge, replay
+from mien.broker.rejected import Replayed, list_rejected, purge, replay
 from mien.broker.store import Store
 from mien.command import main
 from mien.observation import Observation, encode
@@ -45,6 +47,18 @@ def test_what_an_upgrade_understands_moves_into_the_log(refusing: str) -> None:
     found = check_log(open_for_reading(refusing))
     assert not any(found.problems.values())
     assert [row["reason"] for row in list_rejected(open_for_reading(refusing), limit=9)] != ["not understood"]
+
+
+def test_what_postgresql_does_not_take_holds_up_no_other(postgresql_server: PostgreSQL) -> None:
+    engine = open_for_writing(postgresql_server.database(uuid4().hex))
+    poison, fine = make_observation(seq=1, latency_ms=40_000), make_observation(seq=2)
+    Store(engine).record([rejected_now(poison), rejected_now(fine)])
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP VIEW emotion_log")
+        connection.exec_driver_sql("ALTER TABLE observation ALTER COLUMN latency_ms TYPE smallint")
+    assert replay(engine) == Replayed(stored=1, still_rejected=1)
+    assert [row["reason"] for row in list_rejected(engine, limit=9)] == ["not understood"]
+    engine.dispose()
 
 
 def test_purging_clears_payloads_and_keeps_ids(refusing: str) -> None:
