@@ -19,8 +19,12 @@ logging.getLogger("alembic").setLevel(logging.WARNING)  # before its import, whi
 def found(connection: Connection, name: str) -> str | None:
     """The step that a log stands at, None if the database is empty.
 
-    DatabaseError if its tables are another program's or of a newer release.
+    DatabaseError if its tables are another program's or of a newer release, or if it cannot hold every text.
     """
+    if connection.dialect.name == "postgresql":
+        encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+        if encoding != "UTF8":
+            raise DatabaseError(f"{name} is in {encoding}: make it with CREATE DATABASE ... ENCODING 'UTF8'")
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 

@@ -3,9 +3,11 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from mosquitto import free_port
+from postgresql import PostgreSQL
 from sqlalchemy import make_url
 
 from mien.broker import database
@@ -68,6 +70,12 @@ def test_a_url_that_will_not_do_is_named(name: str, message: str) -> None:
 def test_a_server_that_is_away_is_named() -> None:
     with pytest.raises(DatabaseError, match=r"cannot be opened .*[Cc]onnection refused"):
         open_for_writing(f"postgresql://127.0.0.1:{free_port()}/mien")
+
+
+def test_a_database_that_cannot_hold_every_text_is_named(postgresql_server: PostgreSQL) -> None:
+    latin = "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    with pytest.raises(DatabaseError, match=r"is in LATIN1: make it with CREATE DATABASE ... ENCODING 'UTF8'"):
+        open_for_writing(postgresql_server.database(uuid4().hex, latin))
 
 
 def test_other_machines_are_asked_for_a_certificate() -> None:

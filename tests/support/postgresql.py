@@ -55,9 +55,9 @@ class PostgreSQL:
             self._process.send_signal(3)  # SIGQUIT: immediate shutdown; SIGKILL would leave its children behind
             self._process.wait()
 
-    def database(self, name: str) -> str:
+    def database(self, name: str, options: str = "") -> str:
         """The URL of a new, empty database."""
-        self._run(f'CREATE DATABASE "{name}"')
+        self._run(f'CREATE DATABASE "{name}" {options}')
         return self.url(name)
 
     def url(self, database: str) -> str:
