@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects import postgresql, sqlite
 
 from . import schema
 from .names import keys
+from .statements import upsert
 
 
 class State(NamedTuple):
@@ -20,7 +20,7 @@ def keep(connection: Connection, states: dict[tuple[str, str], State]) -> None:
     """Keep states by device and topic in place of earlier ones."""
     devices = keys(connection, schema.device, {device for device, _ in states})
     table = schema.device_state
-    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+    insert = upsert(connection, table)
     statement = insert.on_conflict_do_update(
         index_elements=[table.c.device, table.c.topic],
         set_={"payload": insert.excluded.payload, "received_ms": insert.excluded.received_ms},

@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mien.emotions import EMOTIONS
 from mien.observation import Observation
 
 from .schema import QUARTER_MS, SCALE, rollup
+from .statements import upsert
 
 
 def add(connection: Connection, observations: Sequence[tuple[int, Observation]]) -> None:
@@ -20,8 +20,7 @@ def add(connection: Connection, observations: Sequence[tuple[int, Observation]])
         cell = sums[device, quarter, EMOTIONS.index(seen.emotion)]
         cell[0] += 1
         cell[1] += round(seen.confidence * SCALE)
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(rollup)
+    statement = upsert(connection, rollup)
     statement = statement.on_conflict_do_update(
         index_elements=[rollup.c.device, rollup.c.quarter, rollup.c.emotion],
         set_={

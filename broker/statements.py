@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
 
 
 def insert_rows(connection: Connection, table: Table, columns: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
@@ -25,6 +26,11 @@ def rows_by_id(connection: Connection, table: Table, columns: str, ids: Sequence
     marks = ", ".join([_mark(connection)] * len(padded))
     statement = f"SELECT {columns} FROM {table.name} WHERE id IN ({marks})"
     return [tuple(row) for row in connection.exec_driver_sql(statement, padded)]
+
+
+def upsert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An insertion that can say what to do where the key is there already (`on_conflict_do_update`)."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def _mark(connection: Connection) -> str:

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import journal
@@ -98,7 +98,7 @@ class Plan:
     agents: int = 2
     rows_a_second: float = 12.0
     between_kills_s: float = 0.6
-    logs: list[str] = field(default_factory=list)
+    shared_log: str = ""
     """PostgreSQL's URL, for two collectors that share it; else a SQLite file and one collector."""
     victims: tuple[str, ...] = ("device",) * 5 + ("collector",) * 3 + ("broker",) * 2
     """What is killed, each as often as it stands here."""
@@ -123,7 +123,7 @@ class Harness:
                 "max_queued_messages 100000",
             ),
         )
-        self.log = plan.logs[0] if plan.logs else str(plan.folder / "mien.db")
+        self.log = plan.shared_log or str(plan.folder / "mien.db")
         self.outboxes: list[Path] = []
 
     def run(self) -> tuple[journal.Account, int]:
@@ -149,11 +149,11 @@ class Harness:
         if self._plan.careless == "collector":
             command = [sys.executable, str(HERE / "careless_collector.py"), self.log, str(port)]
             return [Program(command, folder / "collector.log")]
-        names = ["one", "two"] if self._plan.logs else ["one"]
+        names = ["one", "two"] if self._plan.shared_log else ["one"]
         programs = []
         for name in names:
             config = folder / f"{name}.toml"
-            share = "true" if self._plan.logs else "false"
+            share = "true" if self._plan.shared_log else "false"
             config.write_text(f'name = "{name}"\ndatabase = "{self.log}"\nshare = {share}\n[mqtt]\nport = {port}\n')
             programs.append(Program([*MIEN, "collect", "--config", str(config)], folder / f"{name}.log"))
         return programs
@@ -261,7 +261,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mien-faults-") as folder, ExitStack() as stack:
         plan = Plan(Path(folder), options.kills, options.seed, say=lambda line: print(line, file=sys.stderr))
         if options.postgresql:
-            plan.logs = [stack.enter_context(postgresql.running()).database("mien")]
+            plan.shared_log = stack.enter_context(postgresql.running()).database("mien")
         account, in_flight = Harness(plan).run()
         print(sentence(account, options.kills, in_flight))
         for name, problem in account.problems.items():

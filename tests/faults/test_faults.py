@@ -22,7 +22,7 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(tmp_path: Path, seed: int
 def test_two_collectors_share_the_load_and_lose_and_double_nothing(
     tmp_path: Path, postgresql_server: PostgreSQL
 ) -> None:
-    plan = Plan(tmp_path, kills=12, seed=2, agents=0, logs=[postgresql_server.database(uuid4().hex)])
+    plan = Plan(tmp_path, kills=12, seed=2, agents=0, shared_log=postgresql_server.database(uuid4().hex))
     account, _ = Harness(plan).run()
     assert (account.lost, account.doubled, account.forged, account.problems) == (0, 0, 0, {})
     assert account.missing == 0
