@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, func, select, text
 from . import schema
 from .answered import Run, merged, without
 from .database import reading
-from .gaps import gaps
+from .gaps import Gaps, gaps
 from .schema import QUARTER_MS
 
 
@@ -17,7 +17,7 @@ class Check:
 
     problems: dict[str, str]
     """By check, what is wrong; empty words where nothing is."""
-    gaps: dict[str, list[Run]]
+    gaps: Gaps
     """Numbers that a device has counted and nobody has answered."""
     dropped: dict[str, int]
     """Observations that a device has declared lost and that did not come after all."""

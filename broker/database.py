@@ -125,6 +125,16 @@ def reading(engine: Engine, name: object = "the emotion log") -> Iterator[Connec
         raise DatabaseError(f"{name} cannot be read ({first_line(error)}): {cure}") from error
 
 
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A connection in a transaction that is committed at the end. DatabaseError if the log cannot be written."""
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise DatabaseError(f"the emotion log cannot be written: {first_line(error)}") from error
+
+
 def first_line(error: Exception) -> str:
     """What the database said, without SQLAlchemy's pages around it."""
     return str(getattr(error, "orig", error)).strip().splitlines()[0]

@@ -52,9 +52,12 @@ def check(
     else:
         for name, problem in found.problems.items():
             typer.echo(f"{'error' if problem else 'ok':5} {name}{': ' + problem if problem else ''}")
-        for device, runs in found.gaps.items():
-            words = ", ".join(f"{first}-{last}" for first, last in runs) or "none"
-            typer.echo(f"{'gaps' if runs else 'ok':5} numbers missing from {device}: {words}")
+        for device, outboxes in found.gaps.items():
+            if not outboxes:
+                typer.echo(f"ok    no numbers missing from {device}")
+            for outbox, runs in outboxes.items():
+                words = ", ".join(f"{first}-{last}" for first, last in runs)
+                typer.echo(f"gaps  numbers missing from {device}: {words} of its outbox {outbox}")
         for device, count in found.dropped.items():
             typer.echo(f"      declared lost by {device}: {count}")
     if failed:

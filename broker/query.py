@@ -13,10 +13,8 @@ from mien.emotions import EMOTIONS
 from mien.errors import UsageError
 
 from .database import reading
-from .schema import SCALE, device, observation
-
-QUARTER_MS = 15 * 60 * 1000
-"""The database groups by quarters of an hour: whole hours and days of every time zone are made of these."""
+from .schema import QUARTER_MS, SCALE, device, observation
+from .values import milliseconds
 
 GROUPS = ("day", "hour", "device", "emotion")
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -42,9 +40,9 @@ class Question:
         if self.emotions:
             conditions.append(observation.c.emotion.in_([EMOTIONS.index(name) for name in self.emotions]))  # type: ignore[arg-type]
         if self.begin:
-            conditions.append(observation.c.at_ms >= round(self.begin.timestamp() * 1000))
+            conditions.append(observation.c.at_ms >= milliseconds(self.begin))
         if self.end:
-            conditions.append(observation.c.at_ms < round(self.end.timestamp() * 1000))
+            conditions.append(observation.c.at_ms < milliseconds(self.end))
         return conditions
 
 

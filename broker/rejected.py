@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, Row, delete, select, update
 from sqlalchemy.exc import DataError
 
 from .arrival import decode_arrival
-from .database import reading
+from .database import reading, writing
 from .schema import rejected
 from .store import commit
 
@@ -44,11 +44,12 @@ def replay(engine: Engine) -> Replayed:
     """Decode every kept payload anew, by this release's rules, and store what is good now.
 
     A message moves from `rejected` to the log in one transaction: at no moment is it in both, or in neither.
+    DatabaseError if the log cannot be written; what was moved before stays so.
     """
     stored = still = 0
     last = 0
     while True:
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             wanted = select(rejected).where(rejected.c.key > last, rejected.c.payload.is_not(None))
             rows = connection.execute(wanted.order_by(rejected.c.key).limit(PIECE)).all()
             if not rows:
@@ -75,7 +76,10 @@ def _moved(connection: Connection, row: Row[Any]) -> bool:
 
 
 def purge(engine: Engine) -> int:
-    """Clear the payloads and keep ids and reasons, so that what comes again is still known; how many."""
-    with engine.begin() as connection:
+    """Clear the payloads and keep ids and reasons, so that what comes again is still known; how many.
+
+    DatabaseError if the log cannot be written.
+    """
+    with writing(engine) as connection:
         cleared = update(rejected).where(rejected.c.payload.is_not(None)).values(payload=None)
         return int(connection.execute(cleared).rowcount)

@@ -5,21 +5,20 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from mien.emotions import EMOTIONS
 from mien.observation import Observation
 
-from .schema import QUARTER_MS, SCALE, rollup
+from .schema import QUARTER_MS, rollup
 from .statements import upsert
+from .values import NUMBERS, milliseconds, scaled
 
 
 def add(connection: Connection, observations: Sequence[tuple[int, Observation]]) -> None:
     """Count observations that were really inserted, each with its device's key."""
     sums: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0, 0])
     for device, seen in observations:
-        quarter = round(seen.at.timestamp() * 1000) // QUARTER_MS
-        cell = sums[device, quarter, EMOTIONS.index(seen.emotion)]
+        cell = sums[device, milliseconds(seen.at) // QUARTER_MS, NUMBERS[seen.emotion]]
         cell[0] += 1
-        cell[1] += round(seen.confidence * SCALE)
+        cell[1] += scaled(seen.confidence)
     statement = upsert(connection, rollup)
     statement = statement.on_conflict_do_update(
         index_elements=[rollup.c.device, rollup.c.quarter, rollup.c.emotion],

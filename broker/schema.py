@@ -16,7 +16,7 @@ from sqlalchemy import (
 
 from mien.emotions import EMOTIONS
 
-REVISION = "2"
+REVISION = "3"
 """The last step in `migrations/versions`: what this release reads and writes."""
 SCALE = 10_000
 """Scores, confidences and boxes are stored as integers in 1/10,000."""
@@ -115,6 +115,20 @@ answered = Table(
     Column("last", BigInteger, nullable=False),
 )
 """Which numbers of each outbox have been answered, as runs that neither overlap nor touch."""
+
+counted = Table(
+    "counted",
+    metadata,
+    Column("device", ForeignKey(device.c.key), primary_key=True),
+    Column("outbox", ForeignKey(outbox.c.key), primary_key=True),
+    # The outbox of another machine whose waiting rows went on in this one, under their numbers.
+    Column("continues", ForeignKey(outbox.c.key)),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("oldest_seq", BigInteger, nullable=False),
+    Column("next_seq", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+)
+"""How far each device has counted in each outbox, as it last told; `mien.health` says what the numbers are."""
 
 rollup = Table(
     "rollup",

@@ -15,14 +15,14 @@ from mien.emotions import EMOTIONS
 from mien.errors import DatabaseError
 from mien.observation import Observation
 
-from . import answered, device_state, rollup, schema
+from . import answered, counted, device_state, rollup, schema
 from .arrival import Arrival, Flaw, storable
-from .database import first_line
+from .database import first_line, reading, writing
 from .device_state import State
 from .gaps import count_gaps
 from .names import keys
-from .schema import SCALE
 from .statements import insert_rows, rows_by_id
+from .values import NUMBERS, milliseconds, scaled
 
 LONGEST_REJECTED = 65_536
 """Bytes kept of a rejected message; a good one takes about 700."""
@@ -67,19 +67,14 @@ class Store:
 
     def note(self, states: dict[tuple[str, str], State]) -> None:
         """Keep the last that devices said, by device and topic. DatabaseError if nothing was kept."""
-        try:
-            with self._engine.begin() as connection:
-                device_state.keep(connection, states)
-        except DBAPIError as error:
-            raise DatabaseError(f"the emotion log cannot be written: {first_line(error)}") from error
+        with writing(self._engine) as connection:
+            device_state.keep(connection, states)
+            counted.enter(connection, states)
 
     def gaps(self) -> dict[str, int]:
         """How many numbers of each device's outboxes should be here and are not. DatabaseError as for `note`."""
-        try:
-            with self._engine.connect() as connection:
-                return count_gaps(connection)
-        except DBAPIError as error:
-            raise DatabaseError(f"the emotion log cannot be read: {first_line(error)}") from error
+        with reading(self._engine) as connection:
+            return count_gaps(connection)
 
     def _one_by_one(self, arrivals: Sequence[Arrival], error: Exception) -> Outcome:
         """Find the arrival whose content the database does not take, and reject it: it must not hold up the others."""
@@ -177,7 +172,6 @@ COLUMNS = (
     "id", "device", "outbox", "capture", "model", "agent", "seq", "track", "at_ms", "received_ms", "synced", "emotion",
     "confidence", *EMOTIONS, "frames", "box_left", "box_top", "box_width", "box_height", "latency_ms",
 )  # fmt: skip
-NUMBERS = {emotion: number for number, emotion in enumerate(EMOTIONS)}
 all_scores = attrgetter(*EMOTIONS)
 
 
@@ -201,14 +195,14 @@ def _rows(
             agents[seen.agent],
             seen.seq,
             seen.track,
-            round(seen.at.timestamp() * 1000),
+            milliseconds(seen.at),
             received_ms,
             int(seen.clock == "synced"),
             NUMBERS[seen.emotion],
-            round(seen.confidence * SCALE),
-            *[round(score * SCALE) for score in all_scores(seen.scores)],
+            scaled(seen.confidence),
+            *map(scaled, all_scores(seen.scores)),
             seen.frames,
-            *[round(side * SCALE) for side in seen.box],
+            *map(scaled, seen.box),
             seen.latency_ms,
         )
         for seen, received_ms in observations
@@ -226,7 +220,7 @@ def _dropped_row(
         "first": loss.first,
         "last": loss.last,
         "cause": loss.cause,
-        "at_ms": round(loss.at.timestamp() * 1000),
+        "at_ms": milliseconds(loss.at),
         "received_ms": received_ms,
     }
 

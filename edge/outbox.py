@@ -132,8 +132,8 @@ class Outbox:
     def health(self, clock: Clock) -> OutboxHealth:
         """What waits, what was lost, and which numbers a collector should have."""
         with self._file.reading() as database:
-            counter = database.execute("SELECT first_seq, next_seq, held_rows FROM counter")
-            first_seq, next_seq, held_rows = counter.fetchone()
+            counter = database.execute("SELECT first_seq, next_seq, held_rows, continues FROM counter")
+            first_seq, next_seq, held_rows, continues = counter.fetchone()
             oldest = database.execute(
                 "SELECT boot, running_ms FROM observation WHERE refused IS NULL ORDER BY seq LIMIT 1"
             ).fetchone()
@@ -152,6 +152,7 @@ class Outbox:
                 dropped=self._dropped,
                 not_kept=self._not_kept,
                 set_aside=self._file.set_aside,
+                continues=UUID(continues) if continues else None,
             )
 
     def _begin(self, database: sqlite3.Connection) -> None:
@@ -170,7 +171,7 @@ class Outbox:
             )
             return name
         waiting = database.execute("SELECT seq, payload FROM observation WHERE refused IS NULL ORDER BY seq").fetchall()
-        database.execute("UPDATE counter SET outbox = ?, machine = ?", (str(name), self._machine))
+        database.execute("UPDATE counter SET continues = outbox, outbox = ?, machine = ?", (str(name), self._machine))
         database.execute("UPDATE counter SET first_seq = ifnull(?, next_seq)", (waiting[0][0] if waiting else None,))
         for seq, payload in waiting:
             with suppress(msgspec.DecodeError):  # the uplink refuses a damaged row, and says so

@@ -38,6 +38,9 @@ STEPS = (
     ALTER TABLE observation ADD COLUMN lost_last INTEGER;
     CREATE INDEX changeable ON observation (seq) WHERE final = 0;
     """,
+    """
+    ALTER TABLE counter ADD COLUMN continues TEXT;  -- the outbox of another machine that this file was
+    """,
 )
 
 log = logging.getLogger(__name__)

@@ -14,6 +14,8 @@ from typing import Any, Self
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from mien.errors import ConfigurationError
@@ -28,6 +30,11 @@ SHORT_S = 5.0
 """A connection that the broker ends so soon after it was granted..."""
 SHORT_IN_ROW = 3
 """...and so often in a row is another client's under the same name: MQTT 3.1.1 gives no reason."""
+IN_FLIGHT = 10
+"""Messages on their way at once: HiveMQ takes so many, mosquitto 20. Where a broker says less, the next connection
+keeps to that: paho does not heed what the broker says, and takes no other number while connected."""
+LARGEST_PACKET = 262_144
+"""Bytes of what an MQTT 5 broker may pass on; an acknowledgement of a hundred refusals takes a tenth of it."""
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
 
@@ -128,6 +135,7 @@ class Connection:
         self._granted_s = 0.0
         self._short = 0
         self._why = ""
+        self._in_flight = IN_FLIGHT
         self._client: Client | None = None
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
@@ -168,6 +176,7 @@ class Connection:
             self._granted = self._answered = False
             self._ended.clear()
             self._why = ""
+            in_flight = self._in_flight
             try:
                 why = self._connect(MQTTProtocolVersion(protocols[0]))
             except Exception as error:  # the thread must outlive a bug, or nothing would ever connect again
@@ -175,6 +184,8 @@ class Connection:
                 why = repr(error)
             if self._closing.is_set():
                 return
+            if self._in_flight < in_flight:
+                continue
             if not self._answered and why is None and len(protocols) > 1:
                 # amqtt and other 3.1.1 brokers leave a version 5 connection without an answer.
                 protocols.reverse()
@@ -214,14 +225,14 @@ class Connection:
             client.tls_set_context(self._tls)
         client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
         client.connect_timeout = CONNECT_TIMEOUT_S
-        client.max_inflight_messages_set(0)  # the outbox and the collector bound what is in flight
+        client.max_inflight_messages_set(self._in_flight)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         host, port = self._settings.address
         try:
-            client.connect(host, port, self._settings.keepalive_s)
+            client.connect(host, port, self._settings.keepalive_s, properties=_bounds() if five else None)
         except (OSError, ValueError) as error:
             return f"no broker at {host}:{port} ({error})"
         self._client = client
@@ -235,7 +246,9 @@ class Connection:
 
     # paho calls these in its own thread, where an exception would end the loop unseen: they only pass on.
 
-    def _on_connect(self, client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
+    def _on_connect(
+        self, client: Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Properties | None
+    ) -> None:
         version_refused = reason.is_failure and "protocol version" in str(reason).lower()
         self._answered = not version_refused
         if reason.is_failure:
@@ -243,6 +256,11 @@ class Connection:
             busy = str(reason) in PASSING_REFUSALS
             if not busy and (not version_refused or self._settings.protocol != "auto"):
                 self._events.put(Refused(_cure(self._settings, str(reason))))
+            client.disconnect()
+            return
+        taken = int(getattr(properties, "ReceiveMaximum", IN_FLIGHT))
+        if taken < self._in_flight:
+            self._in_flight = taken
             client.disconnect()
             return
         if self._subscriptions:
@@ -275,6 +293,12 @@ class Connection:
             self.overflow += 1
         except UnicodeDecodeError:
             log.warning("a message came on a topic that is not UTF-8")
+
+
+def _bounds() -> Properties:
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.MaximumPacketSize = LARGEST_PACKET
+    return properties
 
 
 def _tls_context(settings: Mqtt) -> ssl.SSLContext | None:

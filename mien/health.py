@@ -35,6 +35,8 @@ class OutboxHealth(Struct, frozen=True, kw_only=True):
     """Rows deleted because the outbox was full, since the agent started."""
     not_kept: Count
     """Observations that could not be written to the disk, since the agent started."""
+    continues: UUID | None = None
+    """The outbox of another machine whose waiting rows this one took over, with their numbers, under its own name."""
     set_aside: Count
     """Damaged outbox files that were put aside, since the agent started."""
 

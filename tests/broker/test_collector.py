@@ -16,7 +16,7 @@ import pytest
 from collecting import collecting
 from mosquitto import Mosquitto, free_port
 from postgresql import PostgreSQL
-from samples import make_observation
+from samples import make_health, make_observation
 from sqlalchemy import text
 from waiting import wait_for
 
@@ -26,7 +26,6 @@ from mien.broker.database import Place, open_for_reading
 from mien.broker.metrics import Metrics
 from mien.broker.settings import CollectorSettings
 from mien.connection import Connected, Connection, Event, Message, Received
-from mien.health import Health, OutboxHealth
 from mien.health import encode as encode_health
 from mien.mqtt import Mqtt
 from mien.observation import encode
@@ -199,20 +198,6 @@ def test_a_database_that_fails_for_a_while_makes_it_busy_and_loses_nothing(
 
 def test_its_figures_are_for_prometheus(settings: CollectorSettings, device: Device) -> None:
     port = free_port()
-    health = Health(
-        outbox=OutboxHealth(
-            id=device.outbox,
-            first_seq=1,
-            oldest_seq=6,
-            next_seq=9,
-            waiting=3,
-            oldest_age_s=1.0,
-            refused=0,
-            dropped=0,
-            not_kept=0,
-            set_aside=0,
-        )
-    )
     metrics = Metrics()
     with metrics.served(port), collecting(settings, metrics):
         device.online()
@@ -224,7 +209,9 @@ def test_its_figures_are_for_prometheus(settings: CollectorSettings, device: Dev
             answer = device.answer()
             settled |= {seq for first, last in answer.stored for seq in range(first, last + 1)}
             settled |= {seq for seq, _ in answer.rejected}
-        assert device.connection.publish(Message("mien/hallway/health", encode_health(health), retain=True), wait_s=5)
+        assert device.connection.publish(
+            Message("mien/hallway/health", encode_health(make_health(device.outbox)), retain=True), wait_s=5
+        )
 
         def figures() -> str:
             with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
@@ -251,11 +238,11 @@ def test_a_second_collector_of_its_name_ends_it_with_the_reason(settings: Collec
     with start("one.db") as one:
         wait_for((tmp_path / "one.db").exists)
         with start("two.db") as two:
-            ended: list[subprocess.Popen[str]] = []
-            wait_for(lambda: bool(ended) or ended.extend(each for each in (one, two) if each.poll() is not None))  # type: ignore[func-returns-value]
-            assert ended[0].returncode == 6
-            assert ended[0].stderr is not None
-            assert "is named mien-collector-collector, too: give one of them another name" in ended[0].stderr.read()
+            wait_for(lambda: any(each.poll() is not None for each in (one, two)))
+            ended = one if one.poll() is not None else two
+            assert ended.returncode == 6
+            assert ended.stderr is not None
+            assert "is named mien-collector-collector, too: give one of them another name" in ended.stderr.read()
             for each in (one, two):
                 each.kill()
 

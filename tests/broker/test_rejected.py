@@ -14,6 +14,7 @@ from mien.broker.arrival import Arrival, decode_arrival
 from mien.broker.checking import check_log
 from mien.broker.database import open_for_reading, open_for_writing
 from mien.broker.rejected import Replayed, list_rejected, purge, replay
+from mien.broker.schema import REVISION
 from mien.broker.store import Store
 from mien.command import main
 from mien.observation import Observation, encode
@@ -124,7 +125,7 @@ def test_migrate_says_what_it_did(log: str, capsys: pytest.CaptureFixture[str]) 
         assert "mien.db does not exist" in capsys.readouterr().err
     open_for_writing(log).dispose()
     assert main(["db", "migrate", "--db", log]) == 0
-    assert capsys.readouterr().out == f"{log} is up to date, at step 2\n"
+    assert capsys.readouterr().out == f"{log} is up to date, at step {REVISION}\n"
 
 
 def test_a_mistyped_log_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -131,7 +131,7 @@ def test_what_a_full_outbox_drops_is_known_to_the_log(settings: CollectorSetting
     found = check_log(open_for_reading(settings.database))
     assert found.dropped == {"hallway": health.dropped}
     assert len(log(settings)) + health.dropped == 250
-    assert found.gaps == {"hallway": []}
+    assert found.gaps == {"hallway": {}}
 
 
 def test_a_number_that_never_came_is_a_gap(settings: CollectorSettings, outbox: Outbox) -> None:
@@ -140,7 +140,7 @@ def test_a_number_that_never_came_is_a_gap(settings: CollectorSettings, outbox: 
     with collecting(settings), uplink(settings, outbox) as up:
         assert up.drain(15)
     with collecting(settings), uplink(settings, outbox):  # it says anew how it is
-        wait_for(lambda: check_log(open_for_reading(settings.database)).gaps == {"hallway": [(4, 5)]})
+        wait_for(lambda: check_log(open_for_reading(settings.database)).gaps == {"hallway": {str(outbox.id): [(4, 5)]}})
 
 
 def test_a_rejected_observation_is_kept_but_not_sent_again(settings: CollectorSettings, outbox: Outbox) -> None:

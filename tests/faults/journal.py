@@ -91,5 +91,7 @@ def account(outboxes: list[Path], log: str) -> Account:
         doubled=len(stored) - len(in_log) + len(rejected) - len(refused) + len(in_log & refused),
         forged=len((in_log | refused) - known),
         problems={name: problem for name, problem in check.problems.items() if problem},
-        missing=sum(last - first + 1 for runs in check.gaps.values() for first, last in runs),
+        missing=sum(
+            last - first + 1 for outboxes in check.gaps.values() for runs in outboxes.values() for first, last in runs
+        ),
     )

@@ -4,6 +4,7 @@ import contextlib
 import selectors
 import socket
 import threading
+import time
 from typing import Self
 
 PIECE = 65536
@@ -21,6 +22,8 @@ class Proxy:
         self._closed = False
         self.cut = False
         """While true, nobody gets through."""
+        self.silent = False
+        """While true, those who are connected hear nothing from the other side."""
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self) -> Self:
@@ -62,18 +65,20 @@ class Proxy:
                 with self._lock:
                     self._pairs.add(pair)
                 with contextlib.suppress(OSError):
-                    _pass_on(client, server)
+                    self._pass_on(client, server)
                 with self._lock:
                     self._pairs.discard(pair)
 
-
-def _pass_on(one: socket.socket, other: socket.socket) -> None:
-    with selectors.DefaultSelector() as selector:
-        selector.register(one, selectors.EVENT_READ, other)
-        selector.register(other, selectors.EVENT_READ, one)
-        while True:
-            for key, _ in selector.select():
-                data = key.fileobj.recv(PIECE)  # type: ignore[union-attr]
-                if not data:
-                    return
-                key.data.sendall(data)
+    def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(client, selectors.EVENT_READ, server)
+            selector.register(server, selectors.EVENT_READ, client)
+            while True:
+                for key, _ in selector.select():
+                    if self.silent and key.fileobj is server:
+                        time.sleep(0.01)
+                        continue
+                    data = key.fileobj.recv(PIECE)  # type: ignore[union-attr]
+                    if not data:
+                        return
+                    key.data.sendall(data)

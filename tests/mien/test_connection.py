@@ -8,9 +8,10 @@ from typing import Literal
 
 import pytest
 from mosquitto import Mosquitto, free_port
+from proxy import Proxy
 
 from mien.broker.embedded import EmbeddedBroker
-from mien.connection import Away, Connected, Connection, Event, Message, Received, Refused, TakenOver
+from mien.connection import LARGEST_PACKET, Away, Connected, Connection, Event, Message, Received, Refused, TakenOver
 from mien.errors import ConfigurationError
 from mien.mqtt import Mqtt
 
@@ -137,6 +138,33 @@ def test_a_broker_that_sends_what_no_client_can_read_ends_nothing() -> None:
             next_event(events, Away)  # the server hung up
             assert next_event(events, Received) == Received("a", b"!")
         thread.join(10)
+
+
+def test_no_more_is_on_its_way_than_the_broker_takes_at_once(start_mosquitto: Callable[..., Mosquitto]) -> None:
+    broker = start_mosquitto("allow_anonymous true", "max_inflight_messages 3")
+    with Proxy(broker.port) as proxy, connected(Mqtt(port=broker.port), name="watcher") as (_, events):
+        next_event(events, Connected)
+        with connected(Mqtt(port=proxy.port), subscription="nothing") as (connection, own):
+            assert isinstance(own.get(timeout=15), Connected)  # the second attempt; nothing is said of the first
+            proxy.silent = True  # so that the broker's answers do not make room
+            for number in range(8):
+                assert connection.publish(Message("t/a", b"%d" % number))
+            came = [next_event(events, Received) for _ in range(3)]
+            with pytest.raises(queue.Empty):
+                events.get(timeout=0.5)
+            proxy.silent = False
+            came += [next_event(events, Received) for _ in range(5)]
+            assert came == [Received("t/a", b"%d" % number) for number in range(8)]
+
+
+def test_what_is_larger_than_any_message_of_mien_is_left_with_the_broker(
+    start_mosquitto: Callable[..., Mosquitto],
+) -> None:
+    with connected(Mqtt(port=start_mosquitto().port)) as (connection, events):
+        next_event(events, Connected)
+        connection.publish(Message("t/a", bytes(LARGEST_PACKET)))
+        connection.publish(Message("t/a", b"small"))
+        assert next_event(events, Received) == Received("t/a", b"small")
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])

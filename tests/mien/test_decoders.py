@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from samples import make_observation
+from samples import make_health, make_observation
 from uuid6 import uuid7
 
 from mien import acknowledgement
@@ -18,7 +18,7 @@ from mien.broker.arrival import decode_arrival
 from mien.dropped import Dropped, decode_dropped
 from mien.dropped import encode as encode_dropped
 from mien.envelope import decode_envelope
-from mien.health import Health, OutboxHealth, decode_health
+from mien.health import decode_health
 from mien.health import encode as encode_health
 from mien.observation import decode_observation
 from mien.observation import encode as encode_observation
@@ -30,22 +30,7 @@ OBSERVATION = encode_observation(make_observation(OUTBOX))
 LOSS = encode_dropped(
     Dropped(id=uuid7(), device="hallway", outbox=OUTBOX, seq=9, first=1, last=8, cause="full", at=datetime.now(UTC))
 )
-HEALTH = encode_health(
-    Health(
-        outbox=OutboxHealth(
-            id=OUTBOX,
-            first_seq=1,
-            oldest_seq=2,
-            next_seq=3,
-            waiting=1,
-            oldest_age_s=1.5,
-            refused=0,
-            dropped=0,
-            not_kept=0,
-            set_aside=0,
-        )
-    )
-)
+HEALTH = encode_health(make_health(OUTBOX))
 DECODERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "envelope": (decode_envelope, OBSERVATION),
     "observation": (decode_observation, OBSERVATION),

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import numpy as np
 from uuid6 import uuid7
 
+from mien.health import Health, OutboxHealth
 from mien.observation import Observation, Scores
 
 OUTBOX = uuid4()
@@ -34,6 +35,23 @@ def make_observation(outbox: UUID = OUTBOX, seq: int = 1, **changes: object) -> 
         "agent": "0.1.0",
     }
     return Observation(**(fields | changes))  # type: ignore[arg-type]
+
+
+def make_health(outbox: UUID = OUTBOX, **changes: object) -> Health:
+    """A device that has had an answer for five of eight numbers, changed where the test says."""
+    fields: dict[str, object] = {
+        "id": outbox,
+        "first_seq": 1,
+        "oldest_seq": 6,
+        "next_seq": 9,
+        "waiting": 3,
+        "oldest_age_s": 1.5,
+        "refused": 0,
+        "dropped": 0,
+        "not_kept": 0,
+        "set_aside": 0,
+    }
+    return Health(outbox=OutboxHealth(**(fields | changes)))  # type: ignore[arg-type]
 
 
 def fer2013_csv(
