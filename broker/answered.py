@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, insert, update
 
 from mien.acknowledgement import ranges
 
 from .schema import answered
+from .statements import rows_joined
 
 Run = tuple[int, int]
 """First and last number, both in it."""
@@ -70,14 +71,22 @@ def enter(connection: Connection, numbers: dict[int, set[int]], losses: dict[int
 
 
 def _near(connection: Connection, new: dict[tuple[int, int], list[Run]]) -> dict[tuple[int, int], list[Run]]:
-    """The runs that the new ones may overlap or touch."""
-    lowest = min(runs[0][0] for runs in new.values()) - 1
-    highest = max(last for runs in new.values() for _, last in runs) + 1
-    outboxes = sorted({outbox for outbox, _ in new})
-    near = select(answered).where(
-        answered.c.outbox.in_(outboxes), answered.c.first <= highest, answered.c.last >= lowest
+    """The runs that the new ones may overlap or touch: those that begin between, and the one before each."""
+    wanted = [(outbox, settled, first, last + 1) for (outbox, settled), runs in new.items() for first, last in runs]
+    found = rows_joined(
+        connection,
+        wanted,
+        """
+        WITH new (outbox, settled, low, high) AS ({values})
+        SELECT DISTINCT known.outbox, known.settled, known.first, known.last FROM new JOIN answered AS known
+        ON known.outbox = new.outbox AND known.settled = new.settled AND known.first <= new.high
+        AND known.first >= coalesce((
+            SELECT max(before.first) FROM answered AS before
+            WHERE before.outbox = new.outbox AND before.settled = new.settled AND before.first <= new.low
+        ), new.low)
+        """,
     )
     known: dict[tuple[int, int], list[Run]] = {}
-    for row in connection.execute(near):
-        known.setdefault((row.outbox, row.settled), []).append((row.first, row.last))
+    for outbox, settled, first, last in found:
+        known.setdefault((outbox, settled), []).append((first, last))
     return known

@@ -4,6 +4,7 @@ Values must be what both drivers take as they are: integers, text, bytes, None.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -21,16 +22,28 @@ def rows_by_id(connection: Connection, table: Table, columns: str, ids: Sequence
     """`columns` of the rows of a table with one of these ids."""
     if not ids:
         return []
-    # Padded to a power of two, so that the drivers prepare and keep eleven statements rather than a thousand.
-    padded = (*ids, *[ids[-1]] * ((1 << (len(ids) - 1).bit_length()) - len(ids)))
+    padded = tuple(_padded(ids))
     marks = ", ".join([_mark(connection)] * len(padded))
     statement = f"SELECT {columns} FROM {table.name} WHERE id IN ({marks})"
     return [tuple(row) for row in connection.exec_driver_sql(statement, padded)]
 
 
+def rows_joined(connection: Connection, values: Sequence[tuple[int, ...]], query: str) -> list[tuple[Any, ...]]:
+    """What a query finds for tuples of numbers that stand in it as `{values}`; one may come twice there."""
+    padded = _padded(values)
+    marks = ", ".join([f"({', '.join([_mark(connection)] * len(values[0]))})"] * len(padded))
+    statement = query.format(values=f"VALUES {marks}")
+    return [tuple(row) for row in connection.exec_driver_sql(statement, tuple(chain.from_iterable(padded)))]
+
+
 def upsert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """An insertion that can say what to do where the key is there already (`on_conflict_do_update`)."""
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def _padded(values: Sequence[Any]) -> list[Any]:
+    """To a power of two, so that the drivers prepare and keep eleven statements rather than a thousand."""
+    return [*values, *[values[-1]] * ((1 << (len(values) - 1).bit_length()) - len(values))]
 
 
 def _mark(connection: Connection) -> str:
