@@ -73,20 +73,23 @@ def enter(connection: Connection, numbers: dict[int, set[int]], losses: dict[int
 def _near(connection: Connection, new: dict[tuple[int, int], list[Run]]) -> dict[tuple[int, int], list[Run]]:
     """The runs that the new ones may overlap or touch: those that begin between, and the one before each."""
     wanted = [(outbox, settled, first, last + 1) for (outbox, settled), runs in new.items() for first, last in runs]
-    found = rows_joined(
-        connection,
-        wanted,
-        """
-        WITH new (outbox, settled, low, high) AS ({values})
-        SELECT DISTINCT known.outbox, known.settled, known.first, known.last FROM new JOIN answered AS known
-        ON known.outbox = new.outbox AND known.settled = new.settled AND known.first <= new.high
-        AND known.first >= coalesce((
-            SELECT max(before.first) FROM answered AS before
-            WHERE before.outbox = new.outbox AND before.settled = new.settled AND before.first <= new.low
-        ), new.low)
-        """,
-    )
     known: dict[tuple[int, int], list[Run]] = {}
-    for outbox, settled, first, last in found:
-        known.setdefault((outbox, settled), []).append((first, last))
+    for outbox, settled, first, last in rows_joined(connection, wanted, NEAR):
+        if first is not None:
+            known.setdefault((outbox, settled), []).append((first, last))
     return known
+
+
+NEAR = """
+WITH new (outbox, settled, low, high) AS ({values}) SELECT known.outbox, known.settled, known.first, known.last
+FROM new JOIN answered AS known
+ON known.outbox = new.outbox AND known.settled = new.settled AND known.first BETWEEN new.low AND new.high
+UNION SELECT outbox, settled, (
+    SELECT max(first) FROM answered AS before
+    WHERE before.outbox = new.outbox AND before.settled = new.settled AND before.first < new.low
+), (
+    SELECT last FROM answered AS before
+    WHERE before.outbox = new.outbox AND before.settled = new.settled AND before.first < new.low
+    ORDER BY before.first DESC LIMIT 1
+) FROM new
+"""

@@ -27,6 +27,8 @@ from proxy import Proxy
 
 HERE = Path(__file__).parent
 MIEN = [sys.executable, "-m", "mien"]
+PATIENCE = 10
+"""Rounds in which fewer rows must come to wait, before the harness gives up on them."""
 AGENT = """
 device = "{device}"
 outbox = "{outbox}"
@@ -226,10 +228,10 @@ class Harness:
         for program in collectors:
             if program.process is None or program.process.poll() is not None:
                 program.start()
-        for _ in range(10):
-            left = [program for program in devices if program.outbox and journal.waiting(program.outbox)]
-            if not left:
-                return
+        fewest, patience = self._waiting() + 1, PATIENCE
+        while patience and (left := [one for one in devices if one.outbox and journal.waiting(one.outbox)]):
+            patience = PATIENCE if self._waiting() < fewest else patience - 1
+            fewest = min(fewest, self._waiting())
             for program in left:
                 program.start()
             time.sleep(3)

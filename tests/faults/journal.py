@@ -74,6 +74,8 @@ def account(outboxes: list[Path], log: str) -> Account:
         with closing(sqlite3.connect(path)) as database:
             journal = database.execute("SELECT id, outbox, seq FROM journal").fetchall()
             held = {seq for (seq,) in database.execute("SELECT seq FROM observation WHERE lost_last IS NULL")}
+            for first, last in database.execute("SELECT lost_first, lost_last FROM observation WHERE lost_last > 0"):
+                held |= set(range(first, last + 1))  # the declaration of their loss waits
         known |= {identifier for identifier, _, _ in journal}
         for identifier, outbox, seq in journal:
             counts["sent"] += 1
