@@ -66,6 +66,7 @@ class Collector:
                 self._topics.shared(observations) if settings.share else observations,
                 self._topics.device_status("+"),  # not shared: a shared subscription gets nothing that is retained
                 self._topics.device_health("+"),
+                self._topics.device_motion("+"),
                 self._own_topic,
             ],
             events=self._events,

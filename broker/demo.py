@@ -141,7 +141,7 @@ def _wait_for_log(path: Path, collector: Child) -> Engine:
 
 
 def _agent_settings(folder: Path, source: str | None) -> dict[str, Any]:
-    motion: dict[str, Any] = {"script": [[0.0, 1e9]]}
+    motion: dict[str, Any] = {"kind": "always"}
     if source is None:
         camera: dict[str, Any] = {"kind": "portrait", "path": str(PORTRAIT)}
         # Eight seconds of movement, still for ten, of which the camera holds on for three.

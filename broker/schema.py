@@ -149,4 +149,4 @@ device_state = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("received_ms", BigInteger, nullable=False),
 )
-"""The last that each device said on its retained topics: status, health."""
+"""The last that each device said on its retained topics: status, health, motion."""

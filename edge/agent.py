@@ -5,23 +5,26 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from uuid import UUID
 
 from uuid6 import uuid7
 
 from mien.classifier import Classifier
-from mien.errors import CameraError, DatabaseError
+from mien.errors import DatabaseError
 from mien.faces import FaceDetector
+from mien.motion import MotionState
 from mien.observation import Observation, Scores
 from mien.version import VERSION
 
 from .clock import Clock, Moment
+from .eye import Eye
 from .frame import Frame
 from .motion import MotionSource
 from .outbox import Outbox
+from .rhythm import Rhythm
 from .settings import AgentSettings
 from .tracks import Face, Sighting, Tracks
+from .vitals import Vitals
 
 WAIT_S = 0.5
 """How long one wait for motion lasts before the agent looks whether it shall stop."""
@@ -37,52 +40,93 @@ class Agent:
         settings: AgentSettings,
         *,
         motion: MotionSource,
-        open_camera: Callable[[], AbstractContextManager[Iterator[Frame]]],
+        eye: Eye,
         detector: FaceDetector,
         classifier: Classifier,
         outbox: Outbox,
         clock: Clock,
+        rhythm: Rhythm,
+        vitals: Vitals,
+        tell_motion: Callable[[MotionState], None] = lambda state: None,
     ) -> None:
         self._settings = settings
         self._motion = motion
-        self._open_camera = open_camera
+        self._eye = eye
         self._detector = detector
         self._classifier = classifier
         self._outbox = outbox
         self._clock = clock
+        self._rhythm = rhythm
+        self._vitals = vitals
+        self._tell_motion = tell_motion
 
     def run(self, stopping: threading.Event) -> None:
         """Capture whenever something moves, until `stopping` is set or a file in the camera's place ends."""
+        rests_until_s = 0.0
+        self._tell(moving=False)
         while not stopping.is_set():
-            if self._motion.wait(WAIT_S) and self._capture(stopping):
+            moving = self._motion.wait(WAIT_S)
+            self._note(moving=moving)
+            self._eye.watch()
+            if not moving:
+                continue
+            if not self._eye.ready or time.monotonic() < rests_until_s:
+                stopping.wait(WAIT_S)
+                continue
+            begun_s = time.monotonic()
+            if self._capture(stopping):
                 return
+            now_s = time.monotonic()
+            rests_until_s = now_s + self._rhythm.rest_s(now_s - begun_s, now_s)
+
+    def _note(self, *, moving: bool) -> bool:
+        """Take in what the sensor says, and tell it on if that is new."""
+        if self._rhythm.note(moving=moving, now_s=time.monotonic()):
+            self._tell(moving=moving)
+        return moving
+
+    def _tell(self, *, moving: bool) -> None:
+        self._tell_motion(MotionState(state="on" if moving else "off", since=self._clock.moment().at))
 
     def _capture(self, stopping: threading.Event) -> bool:
-        """Observe while something moves; True if the frames ended."""
+        """Observe while something moves; True if the frames of a file have ended."""
         capture = uuid7()
         tracks = Tracks(self._settings.reporting)
         begun_s = moved_s = time.monotonic()
         log.info("motion: the camera starts")
-        ended = True
-        with self._open_camera() as frames:
-            for number, frame in enumerate(_until(stopping, frames)):
-                # Every other frame mirrored: averaged over an interval, what the network sees in left and right alone
-                # cancels out. Test-time averaging that costs no inference more.
-                self._keep(capture, tracks.see(self._faces(frame, mirrored=number % 2 == 1), frame.arrived_s))
+        number = 0
+        with self._eye.frames() as frames:
+            for frame in frames:
+                if frame is not None:
+                    # Every other frame mirrored: averaged over an interval, what the network sees in left and right
+                    # alone cancels out. Test-time averaging that costs no inference more.
+                    self._see(capture, tracks, frame, mirrored=number % 2 == 1)
+                    number += 1
                 now_s = time.monotonic()
-                moved_s = now_s if self._motion.moving else moved_s
+                moved_s = now_s if self._note(moving=self._motion.moving) else moved_s
                 still = now_s - moved_s >= self._settings.motion.hold_s
-                too_long = now_s - begun_s >= self._settings.motion.longest_capture_s
-                if still or too_long or stopping.is_set():
+                if still or stopping.is_set() or now_s - begun_s >= self._rhythm.longest_capture_s(now_s):
                     ended = False
                     break
+            else:
+                ended = not self._eye.live
         self._keep(capture, tracks.finish())
         log.info("the camera stops")
         return ended
 
+    def _see(self, capture: UUID, tracks: Tracks, frame: Frame, *, mirrored: bool) -> None:
+        begun_s = time.perf_counter()
+        faces = list(self._faces(frame, mirrored=mirrored))
+        self._vitals.frame_ms.append((time.perf_counter() - begun_s) * 1000)
+        self._vitals.frames += 1
+        self._vitals.faces += len(faces)
+        self._keep(capture, tracks.see(faces, frame.arrived_s))
+
     def _faces(self, frame: Frame, *, mirrored: bool) -> Iterator[Face]:
         for box in self._detector.find(frame.gray):
+            begun_s = time.perf_counter()
             scores = self._classifier(box.crop(frame.gray), mirrored=mirrored)
+            self._vitals.inference_ms.append((time.perf_counter() - begun_s) * 1000)
             latency_ms = round((time.monotonic() - frame.arrived_s) * 1000)
             yield Face(box=box, fractions=box.fractions(frame.gray), scores=scores, latency_ms=latency_ms)
 
@@ -115,12 +159,3 @@ class Agent:
             latency_ms=sighting.last.latency_ms,
             agent=VERSION,
         )
-
-
-def _until(stopping: threading.Event, frames: Iterator[Frame]) -> Iterator[Frame]:
-    """The frames; a camera that ends while the agent is told to stop, as systemd does to both, is no error."""
-    try:
-        yield from frames
-    except CameraError:
-        if not stopping.is_set():
-            raise

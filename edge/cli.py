@@ -23,10 +23,10 @@ def _agent() -> None:
 @agent.command()
 def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML file.")]) -> None:
     """Observe until stopped (SIGTERM, Ctrl-C), or until a file in the camera's place ends."""
-    import functools
     import logging
     import signal
     import threading
+    from contextlib import ExitStack
 
     import msgspec
 
@@ -36,12 +36,15 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
     from mien.faces import HaarDetector
 
     from .agent import Agent
-    from .camera import check_camera, open_camera
+    from .camera import check_camera
     from .clock import Clock
+    from .eye import Eye
     from .motion import open_motion
     from .outbox import Cap, Outbox
+    from .rhythm import Rhythm
     from .settings import AgentSettings
     from .uplink import Uplink
+    from .vitals import Vitals
 
     log = logging.getLogger("mien.edge")
     settings = load(config, AgentSettings)
@@ -53,26 +56,36 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
         signal.signal(number, lambda *_: stopping.set())
     clock = Clock(settings.clock)
     cap = Cap(rows=settings.outbox_rows, payload_bytes=settings.outbox_megabytes * 1_000_000)
+    rhythm = Rhythm(settings.motion)
     with (
         Outbox(Path(settings.outbox), device=settings.device, cap=cap) as outbox,
-        Uplink(
-            settings.mqtt,
-            device=settings.device,
-            model_id=classifier.model_id,
-            outbox=outbox,
-            clock=clock,
-            clock_wait_s=settings.clock_wait_s,
-        ) as uplink,
-        open_motion(settings.motion) as motion,
+        Eye(settings.camera, standby=settings.camera.standby or settings.motion.kind == "frames") as eye,
+        open_motion(settings.motion, eye) as motion,
+        ExitStack() as stack,
     ):
+        vitals = Vitals(settings, eye=eye, motion=motion, rhythm=rhythm, clock=clock)
+        uplink = stack.enter_context(
+            Uplink(
+                settings.mqtt,
+                device=settings.device,
+                model_id=classifier.model_id,
+                outbox=outbox,
+                clock=clock,
+                clock_wait_s=settings.clock_wait_s,
+                health=vitals.health,
+            )
+        )
         Agent(
             settings,
             motion=motion,
-            open_camera=functools.partial(open_camera, settings.camera),
+            eye=eye,
             detector=HaarDetector(**msgspec.structs.asdict(settings.faces)),
             classifier=classifier,
             outbox=outbox,
             clock=clock,
+            rhythm=rhythm,
+            vitals=vitals,
+            tell_motion=uplink.tell_motion,
         ).run(stopping)
         if not uplink.drain(STOP_S if stopping.is_set() else DRAIN_S):
             log.warning("%d observations wait in %s for the next start", outbox.depth(), settings.outbox)

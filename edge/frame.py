@@ -1,7 +1,7 @@
 """A frame, and the pace at which frames come."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import CameraError
+
+from .settings import Camera
+
+BLANK = 128
+"""Has no edges, so no cascade finds anything in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +36,35 @@ def thinned(frames: Iterator[Frame], frames_per_second: float) -> Iterator[Frame
             yield frame
 
 
-def settled(frames: Iterator[Frame], settle_frames: int) -> Iterator[Frame]:
-    """Leave out the first frames, while the camera finds its exposure."""
+def settled(frames: Iterator[Frame], settings: Camera) -> Iterator[Frame]:
+    """Leave out the first frames, while the camera finds its exposure; some drivers never say that they have."""
+    begun_s = time.monotonic()
     for number, frame in enumerate(frames):
-        if number >= settle_frames:
+        if number >= settings.settle_frames or frame.arrived_s - begun_s >= settings.settle_s:
             yield frame
+
+
+def adjusted(frames: Iterator[Frame], settings: Camera) -> Iterator[Frame]:
+    """Frames as the camera's place asks for: turned, mirrored, with the parts to ignore in one grey."""
+    turn = TURNS.get(settings.rotation)
+    for frame in frames:
+        gray = frame.gray if turn is None else cv2.rotate(frame.gray, turn)
+        gray = cv2.flip(gray, 1) if settings.mirror else gray
+        if settings.ignore:
+            gray = _blanked(gray, settings.ignore)
+        yield frame if gray is frame.gray else Frame(gray.astype(np.uint8, copy=False), frame.arrived_s)
+
+
+TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+
+
+def _blanked(gray: np.ndarray, parts: Sequence[tuple[float, float, float, float]]) -> np.ndarray:
+    blanked = gray.copy()
+    height, width = gray.shape
+    for left, top, part_width, part_height in parts:
+        rows = slice(round(top * height), round((top + part_height) * height))
+        blanked[rows, round(left * width) : round((left + part_width) * width)] = BLANK
+    return blanked
 
 
 def paced(pictures: Iterator[NDArray[np.uint8]], frames_per_second: float) -> Iterator[Frame]:

@@ -1,4 +1,4 @@
-"""What wakes the agent: a PIR sensor on a pin, or a script that drives a pretended one."""
+"""What wakes the agent: a PIR sensor on a pin, a script that drives a pretended one, the camera, or nothing."""
 
 import logging
 import os
@@ -15,6 +15,8 @@ from gpiozero.pins.mock import MockFactory, MockPin
 
 from mien.errors import ConfigurationError
 
+from .eye import Eye
+from .frame_motion import FrameMotion
 from .settings import Motion
 
 POLLS_PER_SECOND = 50
@@ -35,6 +37,11 @@ class MotionSource(Protocol):
         """Whether something moves now."""
         ...
 
+    @property
+    def settling(self) -> bool:
+        """Whether it is not to be trusted yet."""
+        ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -49,9 +56,11 @@ class Pir:
         """Open the pin. ConfigurationError if this machine has no such pin."""
         self._settle_s = settings.settle_s
         os.environ.setdefault("GPIOZERO_PIN_FACTORY", "lgpio")  # or gpiozero falls back to what a Pi 5 has not
+        # gpiozero averages a queue of readings: movement is what stands in more than half of them.
+        readings = max(1, 2 * round(settings.debounce_s * POLLS_PER_SECOND))
         try:
             self._sensor = MotionSensor(
-                settings.pin, queue_len=1, sample_rate=POLLS_PER_SECOND, pin_factory=pin_factory
+                settings.pin, queue_len=readings, sample_rate=POLLS_PER_SECOND, pin_factory=pin_factory
             )
         except (BadPinFactory, GPIOZeroError, ImportError, OSError) as error:
             raise ConfigurationError(
@@ -59,12 +68,18 @@ class Pir:
                 "or set motion.script to try mien without a sensor"
             ) from error
 
+    @property
+    def settling(self) -> bool:
+        return self._unsettled_s() > 0
+
     def wait(self, timeout_s: float) -> bool:
-        unsettled_s = self._settle_s - _uptime_s()
-        if unsettled_s > 0:
+        if (unsettled_s := self._unsettled_s()) > 0:
             time.sleep(min(unsettled_s, timeout_s))
             return False
         return bool(self._sensor.wait_for_active(timeout_s))
+
+    def _unsettled_s(self) -> float:
+        return self._settle_s - _uptime_s()
 
     @property
     def moving(self) -> bool:
@@ -119,8 +134,31 @@ def _edges(script: Sequence[tuple[float, float]]) -> list[tuple[bool, float]]:
     return [edge for start_s, end_s in script for edge in ((True, start_s), (False, end_s))]
 
 
-def open_motion(settings: Motion) -> MotionSource:
-    """The motion source that the settings name."""
+class Always:
+    """For a place where something always moves, or a camera that shall never rest."""
+
+    moving = True
+    settling = False
+
+    def wait(self, timeout_s: float) -> bool:
+        """At once."""
+        return True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+
+def open_motion(settings: Motion, eye: Eye) -> MotionSource:
+    """The motion source that the settings name; `frames` looks through the agent's eye."""
+    if settings.kind == "always":
+        return Always()
+    if settings.kind == "frames":
+        return FrameMotion(settings, eye.watch)
     if settings.script:
         log.info("the motion sensor is a script")
         return ScriptedPir(settings)

@@ -36,7 +36,7 @@ def rpicam(settings: Camera) -> Iterator[Iterator[Frame]]:
     reader = threading.Thread(target=_keep_last_line, args=(process.stderr, complaints), daemon=True)
     reader.start()
     try:
-        yield settled(_planes(process, settings, complaints), settings.settle_frames)
+        yield settled(_planes(process, settings, complaints), settings)
     finally:
         process.kill()
         process.wait()

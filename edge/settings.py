@@ -9,19 +9,32 @@ from mien.names import DeviceName
 
 Seconds = Annotated[float, Meta(ge=0.0, le=1e9)]
 Positive = Annotated[float, Meta(gt=0.0, le=1e9)]
+Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 
 
 class Motion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What wakes the camera."""
+    """What wakes the agent."""
 
+    kind: Literal["pir", "frames", "always"] = "pir"
+    """pir: a PIR sensor on a pin. frames: the camera itself, by what changes from frame to frame; it then stays open.
+    always: nothing, the agent observes all the time."""
     pin: Annotated[int, Meta(ge=0, le=27)] = 4
     """BCM number of the pin that the PIR's OUT wire is on."""
     settle_s: Seconds = 60.0
     """Time after power-up in which the sensor is not trusted; counted from the system's start, not the agent's."""
+    debounce_s: Seconds = 0.0
+    """A PIR's signal shorter than this is no movement; for sensors with loose wires or a radio beside them."""
+    changed_share: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.01
+    """For frames: how much of the picture must change from one look to the next, a quarter of a second later."""
     hold_s: Seconds = 10.0
     """Keep capturing this long after the last movement."""
     longest_capture_s: Positive = 300.0
     """End a capture after this long even if movement goes on; the next one follows at once."""
+    stuck_after_s: Positive = 3600.0
+    """A sensor that reports movement for so long without a break is no longer believed, nor one that wakes the agent
+    twelve times in a row at even distances: the agent's health says so, and captures last 20 s at most."""
+    unbelieved_duty: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.2
+    """While the sensor is not believed: the share of the time in which the camera runs."""
     script: list[tuple[Seconds, Seconds]] = []
     """For trying mien without a sensor: from and to, in seconds since the agent's start, of each movement. A pretended
     pin then stands in for the real one."""
@@ -39,9 +52,11 @@ class Motion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Camera(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where frames come from."""
 
-    kind: Literal["rpicam", "usb", "file", "portrait"] = "rpicam"
-    """rpicam: a Raspberry Pi camera. usb: a webcam. file: a video, a picture or a folder of pictures. portrait: a
-    picture that drifts through the frame, for trying mien without a camera."""
+    kind: Literal["rpicam", "usb", "rtsp", "file", "portrait"] = "rpicam"
+    """rpicam: a Raspberry Pi camera. usb: a webcam. rtsp: a camera in the network. file: a video, a picture or a folder
+    of pictures. portrait: a picture that drifts through the frame, for trying mien without a camera."""
+    standby: bool = False
+    """Keep the camera open between captures: it wakes in a frame's time instead of a second or two, and takes power."""
     width: Annotated[int, Meta(ge=64, le=4096)] = 640
     """Frame width in pixels; for rpicam a multiple of 64."""
     height: Annotated[int, Meta(ge=64, le=4096)] = 480
@@ -50,20 +65,33 @@ class Camera(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Frames taken per second."""
     index: Annotated[int, Meta(ge=0)] = 0
     """Number of a USB camera."""
+    url_file: str | None = None
+    """For rtsp: a file that holds nothing but the camera's rtsp:// address, since that may have a password in it."""
     path: str | None = None
     """What file and portrait show."""
     picture_s: Positive = 3.0
     """How long file shows each picture."""
     loop: bool = False
     """Whether file begins again at its end. If not, the agent ends there."""
+    rotation: Literal[0, 90, 180, 270] = 0
+    """Degrees that the picture is turned clockwise, for a camera that hangs on its side or upside down."""
+    mirror: bool = False
+    """Swap left and right."""
+    ignore: list[tuple[Fraction, Fraction, Fraction, Fraction]] = []
+    """Parts of the turned picture where nothing is looked for, a screen or a poster say: left, top, width and height
+    as fractions of it."""
     settle_frames: Annotated[int, Meta(ge=0)] = 15
     """Frames left out after a camera starts, until its exposure is right; not for file and portrait."""
+    settle_s: Seconds = 3.0
+    """Frames are left out for no longer than this."""
     start_timeout_s: Positive = 10.0
     """A camera that gives no frame for so long counts as broken."""
 
     def __post_init__(self) -> None:
         if self.kind in ("file", "portrait") and self.path is None:
             raise ValueError(f"path is not set: name what {self.kind} shall show")
+        if self.kind == "rtsp" and self.url_file is None:
+            raise ValueError("url_file is not set: name a file that holds the camera's address")
         if self.kind == "rpicam" and self.width % 64:
             raise ValueError(f"width {self.width} must be a multiple of 64 for rpicam")
 

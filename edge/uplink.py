@@ -5,6 +5,7 @@ import queue
 import random
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Literal, Self
@@ -16,8 +17,10 @@ from mien.acknowledgement import Acknowledgement
 from mien.connection import Away, Connected, Connection, Event, Message, Received, Refused, TakenOver
 from mien.envelope import decode_envelope
 from mien.errors import DatabaseError
-from mien.health import Health
+from mien.health import Health, OutboxHealth
 from mien.health import encode as encode_health
+from mien.motion import MotionState
+from mien.motion import encode as encode_motion
 from mien.mqtt import Mqtt
 from mien.status import CollectorStatus, DeviceStatus, decode_collector_status
 from mien.status import encode as encode_status
@@ -56,10 +59,12 @@ class Uplink:
         outbox: Outbox,
         clock: Clock,
         clock_wait_s: float = 0.0,
+        health: Callable[[OutboxHealth], Health] = lambda outbox: Health(outbox=outbox),
     ) -> None:
         """ConfigurationError if a file that the settings name cannot be read.
 
-        Rows made before the clock is set stay back for `clock_wait_s`, to get their right time.
+        Rows made before the clock is set stay back for `clock_wait_s`, to get their right time. `health` adds to the
+        outbox's what else there is to say.
         """
         self._settings = settings
         self._device = device
@@ -68,7 +73,9 @@ class Uplink:
         self._outbox_id = outbox.id
         self._clock = clock
         self._clock_ends_s = time.monotonic() + clock_wait_s
+        self._health = health
         self._health_s = 0.0
+        self._motion: MotionState | None = None
         self._topics = Topics(settings.root)
         self._collectors: dict[str, CollectorStatus] = {}
         self._in_flight: dict[int, tuple[float, float]] = {}
@@ -105,6 +112,15 @@ class Uplink:
         with self._drained:
             return self._drained.wait_for(lambda: self._outbox.depth() == 0, timeout_s)
 
+    def tell_motion(self, state: MotionState) -> None:
+        """Say that something moves, or no more; said again when the broker comes back."""
+        self._motion = state
+        if self._connected:
+            self._publish_motion(state)
+
+    def _publish_motion(self, state: MotionState) -> None:
+        self._connection.publish(Message(self._topics.device_motion(self._device), encode_motion(state), retain=True))
+
     def _run(self) -> None:
         with self._connection:
             while not self._closing.is_set():
@@ -128,7 +144,7 @@ class Uplink:
             self._report()
 
     def _report(self) -> None:
-        health = Health(outbox=self._outbox.health(self._clock))
+        health = self._health(self._outbox.health(self._clock))
         self._connection.publish(Message(self._topics.device_health(self._device), encode_health(health), retain=True))
         self._health_s = time.monotonic()
 
@@ -144,6 +160,8 @@ class Uplink:
                 self._connected = True
                 try:
                     self._report()  # before `online`: who sees that can read the rest
+                    if self._motion:
+                        self._publish_motion(self._motion)
                 finally:
                     self._connection.publish(self._status("online"))
             case Refused(why) | TakenOver(why):

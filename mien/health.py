@@ -1,6 +1,6 @@
 """How a device is doing: retained, once a minute."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -41,10 +41,65 @@ class OutboxHealth(Struct, frozen=True, kw_only=True):
     """Damaged outbox files that were put aside, since the agent started."""
 
 
+class SensorHealth(Struct, frozen=True, kw_only=True):
+    """What wakes the device."""
+
+    kind: str
+    state: Literal["settling", "ok", "stuck", "periodic"]
+    """stuck: it reports movement without a break. periodic: it wakes the device at even distances."""
+    wakes_last_hour: Count
+    period_s: float | None
+    """The distance, if it is periodic."""
+
+
+class CameraHealth(Struct, frozen=True, kw_only=True):
+    """The device's camera."""
+
+    kind: str
+    state: Literal["closed", "on", "failing"]
+    failures: Count
+    """Since the agent started."""
+    error: str
+    """Why it fails; empty while it does not."""
+
+
+class VisionHealth(Struct, frozen=True, kw_only=True):
+    """What became of the frames since the agent started, and what the last thousand cost."""
+
+    frames: Count
+    faces: Count
+    """Classified."""
+    too_small: Count
+    """Left out."""
+    blurred: Count
+    """Left out."""
+    frame_ms_p50: float | None
+    frame_ms_p95: float | None
+    """From a frame in hand to its faces' scores; None before the first."""
+    inference_ms_p50: float | None
+    inference_ms_p95: float | None
+    """Of these for one face's scores."""
+
+
+class MachineHealth(Struct, frozen=True, kw_only=True):
+    """The device itself."""
+
+    clock: Literal["synced", "unsynced"]
+    disk_free_bytes: Count
+    """Where the outbox is."""
+    temperature_celsius: float | None
+    throttled: bool | None
+    """Whether it runs slower now, for heat or a weak power supply; None where it does not tell."""
+
+
 class Health(Struct, frozen=True, kw_only=True):
-    """On `<root>/<device>/health`."""
+    """On `<root>/<device>/health`. Parts that a device does not have, or an earlier release did not tell, are None."""
 
     outbox: OutboxHealth
+    sensor: SensorHealth | None = None
+    camera: CameraHealth | None = None
+    vision: VisionHealth | None = None
+    machine: MachineHealth | None = None
 
 
 _encoder = msgspec.json.Encoder()

@@ -26,6 +26,9 @@ class Topics:
     def device_health(self, device: str) -> str:
         return f"{self.root}/{device}/health"
 
+    def device_motion(self, device: str) -> str:
+        return f"{self.root}/{device}/motion"
+
     def shared(self, topic: str) -> str:
         """A subscription whose messages the broker deals out among all collectors that hold it."""
         return f"$share/{self.root.replace('/', '-')}/{topic}"

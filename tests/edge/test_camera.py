@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -77,6 +78,7 @@ def test_a_portrait_drifts_without_end() -> None:
         (Camera(kind="file", path="/proc/version"), "is not a video or picture that OpenCV can read"),
         (Camera(kind="portrait", path="/proc/version"), "is not a picture that OpenCV can read"),
         (Camera(kind="usb", index=77), "USB camera 77 gives no frame"),
+        (Camera(kind="rtsp", url_file="/nowhere"), "camera.url_file /nowhere cannot be read"),
     ],
 )
 def test_a_camera_without_a_frame_is_an_error_with_its_cure(camera: Camera, message: str) -> None:
@@ -133,4 +135,17 @@ def test_what_cannot_work_is_told_before_the_first_motion(monkeypatch: pytest.Mo
         check_camera(Camera(kind="rpicam"))
     with pytest.raises(CameraError, match=r"/nowhere.mp4 does not exist"):
         check_camera(Camera(kind="file", path="/nowhere.mp4"))
+    with pytest.raises(CameraError, match=r"there is no USB camera 77: plug it in"):
+        check_camera(Camera(kind="usb", index=77))
     check_camera(Camera(kind="file", path="/"))
+
+
+def test_a_network_camera_is_read_from_the_address_in_its_file(tmp_path: Path, video: Path) -> None:
+    """OpenCV's FFmpeg opens a file by the same call as an rtsp:// address."""
+    (tmp_path / "address").write_text(f"{video}\n")
+    camera = Camera(kind="rtsp", url_file=str(tmp_path / "address"), settle_frames=0, frames_per_second=120)
+    assert frames_of(camera, 1)[0].gray.shape == (48, 64)
+    (tmp_path / "address").write_text("rtsp://viewer:secret@127.0.0.1:9/stream\n")
+    with pytest.raises(CameraError, match="gives no frame: check the address there") as refused:
+        frames_of(msgspec.structs.replace(camera, start_timeout_s=1.0), 1)
+    assert "secret" not in str(refused.value)

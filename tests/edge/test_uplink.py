@@ -20,6 +20,7 @@ from mien.broker.settings import CollectorSettings
 from mien.edge.clock import Clock
 from mien.edge.outbox import Cap, Outbox
 from mien.edge.uplink import Uplink
+from mien.motion import MotionState, decode_motion
 from mien.mqtt import Mqtt
 
 CLOCK = Clock("trusted")
@@ -141,6 +142,24 @@ def test_a_number_that_never_came_is_a_gap(settings: CollectorSettings, outbox: 
         assert up.drain(15)
     with collecting(settings), uplink(settings, outbox):  # it says anew how it is
         wait_for(lambda: check_log(open_for_reading(settings.database)).gaps == {"hallway": {str(outbox.id): [(4, 5)]}})
+
+
+def test_motion_is_kept_by_the_broker_and_said_again_to_one_that_forgot(
+    settings: CollectorSettings, outbox: Outbox, broker: Mosquitto
+) -> None:
+    def kept() -> list[str]:
+        with closing(sqlite3.connect(settings.database)) as database:
+            return [state for (state,) in database.execute("SELECT payload FROM device_state WHERE topic = 'motion'")]
+
+    with uplink(settings, outbox) as up:
+        up.tell_motion(MotionState(state="on", since=CLOCK.moment().at))  # before there is a connection
+        with collecting(settings):
+            wait_for(lambda: [decode_motion(one).state for one in kept()] == ["on"])
+        up.tell_motion(MotionState(state="off", since=CLOCK.moment().at))
+        broker.kill()
+        broker.start()
+        with collecting(settings):
+            wait_for(lambda: [decode_motion(one).state for one in kept()] == ["off"])
 
 
 def test_a_rejected_observation_is_kept_but_not_sent_again(settings: CollectorSettings, outbox: Outbox) -> None:

@@ -45,6 +45,7 @@ def test_every_topic_stands_in_the_readme() -> None:
         topics.acknowledgement("<device>"),
         topics.device_status("<device>"),
         topics.device_health("<device>"),
+        topics.device_motion("<device>"),
         topics.collector_status("<name>"),
     ):
         assert f"`{topic}`" in README

@@ -20,6 +20,8 @@ from mien.dropped import encode as encode_dropped
 from mien.envelope import decode_envelope
 from mien.health import decode_health
 from mien.health import encode as encode_health
+from mien.motion import MotionState, decode_motion
+from mien.motion import encode as encode_motion
 from mien.observation import decode_observation
 from mien.observation import encode as encode_observation
 from mien.status import CollectorStatus, decode_collector_status
@@ -44,6 +46,7 @@ DECODERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
         encode_status(CollectorStatus(state="online", instance=uuid4())),
     ),
     "health": (decode_health, HEALTH),
+    "motion": (decode_motion, encode_motion(MotionState(state="on", since=datetime.now(UTC)))),
 }
 
 json_values = st.recursive(
