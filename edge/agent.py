@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable, Iterator
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
 from uuid6 import uuid7
 
 from mien.classifier import Classifier
 from mien.errors import DatabaseError
-from mien.faces import FaceDetector
+from mien.faces import Box, FaceDetector
 from mien.motion import MotionState
 from mien.observation import Observation, Scores
+from mien.preprocessing import prepare, sharpness
 from mien.version import VERSION
 
 from .clock import Clock, Moment
@@ -119,16 +122,29 @@ class Agent:
         faces = list(self._faces(frame, mirrored=mirrored))
         self._vitals.frame_ms.append((time.perf_counter() - begun_s) * 1000)
         self._vitals.frames += 1
-        self._vitals.faces += len(faces)
         self._keep(capture, tracks.see(faces, frame.arrived_s))
 
     def _faces(self, frame: Frame, *, mirrored: bool) -> Iterator[Face]:
         for box in self._detector.find(frame.gray):
-            begun_s = time.perf_counter()
-            scores = self._classifier(box.crop(frame.gray), mirrored=mirrored)
-            self._vitals.inference_ms.append((time.perf_counter() - begun_s) * 1000)
+            scores = self._scores(box, frame, mirrored=mirrored)
             latency_ms = round((time.monotonic() - frame.arrived_s) * 1000)
             yield Face(box=box, fractions=box.fractions(frame.gray), scores=scores, latency_ms=latency_ms)
+
+    def _scores(self, box: Box, frame: Frame, *, mirrored: bool) -> NDArray[np.float32] | None:
+        """None for a face that is too small or too blurred to say anything of."""
+        faces, vitals = self._settings.faces, self._vitals
+        if box.side < faces.smallest_crop:
+            vitals.too_small += 1
+            return None
+        begun_s = time.perf_counter()
+        prepared = prepare(box.crop(frame.gray))
+        if sharpness(prepared) < faces.least_sharpness:
+            vitals.blurred += 1
+            return None
+        scores = self._classifier.invoke(prepared[:, ::-1] if mirrored else prepared)
+        vitals.inference_ms.append((time.perf_counter() - begun_s) * 1000)
+        vitals.faces += 1
+        return scores
 
     def _keep(self, capture: UUID, sightings: list[Sighting]) -> None:
         for sighting in sightings:

@@ -28,16 +28,14 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
     import threading
     from contextlib import ExitStack
 
-    import msgspec
-
     from mien.card import DEFAULT_MODEL
     from mien.classifier import Classifier
     from mien.configuration import load
-    from mien.faces import HaarDetector
 
     from .agent import Agent
     from .camera import check_camera
     from .clock import Clock
+    from .detector import open_detector
     from .eye import Eye
     from .motion import open_motion
     from .outbox import Cap, Outbox
@@ -49,6 +47,7 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
     log = logging.getLogger("mien.edge")
     settings = load(config, AgentSettings)
     check_camera(settings.camera)
+    detector = open_detector(settings.faces)
     classifier = Classifier(Path(settings.model) if settings.model else DEFAULT_MODEL)
     log.info("model %s on %s", classifier.model_id, classifier.runtime)
     stopping = threading.Event()
@@ -79,7 +78,7 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
             settings,
             motion=motion,
             eye=eye,
-            detector=HaarDetector(**msgspec.structs.asdict(settings.faces)),
+            detector=detector,
             classifier=classifier,
             outbox=outbox,
             clock=clock,

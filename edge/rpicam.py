@@ -16,6 +16,9 @@ from mien.errors import CameraError
 from .frame import Frame, settled
 from .settings import Camera
 
+LAST_WORDS_S = 1.0
+"""What rpicam-vid says of its end may come a moment after its last frame."""
+
 
 @contextmanager
 def rpicam(settings: Camera) -> Iterator[Iterator[Frame]]:
@@ -36,7 +39,7 @@ def rpicam(settings: Camera) -> Iterator[Iterator[Frame]]:
     reader = threading.Thread(target=_keep_last_line, args=(process.stderr, complaints), daemon=True)
     reader.start()
     try:
-        yield settled(_planes(process, settings, complaints), settings)
+        yield settled(_planes(process, settings, complaints, reader), settings)
     finally:
         process.kill()
         process.wait()
@@ -45,12 +48,15 @@ def rpicam(settings: Camera) -> Iterator[Iterator[Frame]]:
         process.stderr.close()
 
 
-def _planes(process: subprocess.Popen[bytes], settings: Camera, complaints: list[str]) -> Iterator[Frame]:
+def _planes(
+    process: subprocess.Popen[bytes], settings: Camera, complaints: list[str], reader: threading.Thread
+) -> Iterator[Frame]:
     luma = settings.width * settings.height
     assert process.stdout is not None
     while True:
         data = np.empty(luma * 3 // 2, np.uint8)
         if not _fill(data.data, process.stdout, settings.start_timeout_s):
+            reader.join(LAST_WORDS_S)
             why = "".join(complaints[-1:]) or "it ended or timed out"
             cure = "check the camera's cable, and that `rpicam-hello --list-cameras` shows it"
             raise CameraError(f"rpicam-vid gives no frame ({why}): {cure}")

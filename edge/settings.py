@@ -97,8 +97,23 @@ class Camera(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Faces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How faces are found and cropped."""
+    """How faces are found, followed and cropped."""
 
+    detector: Literal["haar", "yunet"] = "haar"
+    """haar: OpenCV's frontal cascade, which comes with it. yunet: OpenCV's small network, which also finds faces that
+    are turned or tilted, from a model file of yours."""
+    detector_model: str | None = None
+    """For yunet: its ONNX file, face_detection_yunet_2023mar.onnx of the OpenCV Zoo."""
+    every: Annotated[int, Meta(ge=1, le=30)] = 1
+    """Look for faces in every so-many-th frame, and follow them in between by what they look like: three is half the
+    work on a slow Pi, and a face that comes is seen up to two frames later."""
+    smallest_crop: Annotated[int, Meta(ge=12)] = 32
+    """Faces smaller than this in the camera's frame, in pixels, are left out and counted. At 32 the model gets two
+    answers in a hundred less right than at 48, at 24 six, at 16 26: measured by benchmarks/crop_quality.py."""
+    least_sharpness: Annotated[float, Meta(ge=0.0)] = 40.0
+    """Crops more blurred than this, out of focus or moved, are left out and counted. The default leaves out hardly one
+    sharp picture of FER-2013 in a thousand, and most of those so blurred that a third of the right answers is lost:
+    measured by benchmarks/crop_quality.py."""
     working_width: Annotated[int, Meta(ge=64)] = 320
     """Frames are scaled down to this width for the search; faces are cropped from the full frame."""
     smallest: Annotated[int, Meta(ge=24)] = 40
@@ -108,6 +123,10 @@ class Faces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     margin: Annotated[float, Meta(ge=-0.3, le=1.0)] = 0.02
     """Added to the box on each side, as a fraction of it. The default gives crops like those of FER-2013, measured by
     benchmarks/crop_margin.py."""
+
+    def __post_init__(self) -> None:
+        if self.detector == "yunet" and self.detector_model is None:
+            raise ValueError("detector_model is not set: name face_detection_yunet_2023mar.onnx of the OpenCV Zoo")
 
 
 class Reporting(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -23,8 +23,8 @@ class Face:
     box: Box
     fractions: tuple[float, float, float, float]
     """The box as fractions of the frame."""
-    scores: NDArray[np.float32]
-    """(7,)."""
+    scores: NDArray[np.float32] | None
+    """(7,); None if the crop was not good enough to ask: the track goes on without it."""
     latency_ms: int
 
 
@@ -72,7 +72,8 @@ class Tracks:
                 free.remove(track)
             track.last = face
             track.seen_s = now_s
-            track.scores.append(face.scores)
+            if face.scores is not None:
+                track.scores.append(face.scores)
         gone = [track for track in self._tracks if now_s - track.seen_s >= LOST_AFTER_S]
         self._tracks = [track for track in self._tracks if track not in gone]
         due = [track for track in self._tracks if now_s - track.begun_s >= self._settings.interval_s]

@@ -42,6 +42,30 @@ class Box:
         )
 
 
+def square(gray: NDArray[np.uint8], left: float, top: float, width: float, height: float, *, margin: float) -> Box:
+    """A square around the middle of a rectangle, as wide as that and a margin on each side, inside a grey frame.
+
+    It is moved into the frame and, where it is larger, cut down to it.
+    """
+    frame_height, frame_width = gray.shape
+    side = min(round(width * (1 + 2 * margin)), frame_height, frame_width)
+    return Box(
+        left=min(max(0, round(left + (width - side) / 2)), frame_width - side),
+        top=min(max(0, round(top + (height - side) / 2)), frame_height - side),
+        side=side,
+    )
+
+
+def shrunk(gray: NDArray[np.uint8], working_width: int) -> tuple[NDArray[np.uint8], float]:
+    """A grey frame at no more than a width, and how many of its pixels make one there."""
+    height, width = gray.shape
+    if width <= working_width:
+        return gray, 1.0
+    shrink = width / working_width
+    size = working_width, round(height / shrink)
+    return cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False), shrink
+
+
 class FaceDetector(Protocol):
     """Finds faces."""
 
@@ -68,29 +92,12 @@ class HaarDetector:
         self._cascade = cv2.CascadeClassifier(str(cascade))
 
     def find(self, gray: NDArray[np.uint8]) -> list[Box]:
-        height, width = gray.shape
-        shrink = max(1.0, width / self._working_width)
-        small = gray
-        if shrink > 1.0:
-            size = round(width / shrink), round(height / shrink)
-            small = cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        small, shrink = shrunk(gray, self._working_width)
         hits = self._cascade.detectMultiScale(
             cv2.equalizeHist(small),
             scaleFactor=SCALE_STEP,
             minNeighbors=self._neighbours,
             minSize=(self._smallest, self._smallest),
         )
-        boxes = [self._box(gray, [side * shrink for side in hit]) for hit in hits]
+        boxes = [square(gray, *[length * shrink for length in hit], margin=self._margin) for hit in hits]
         return sorted(boxes, key=lambda box: box.side, reverse=True)
-
-    def _box(self, gray: NDArray[np.uint8], hit: list[float]) -> Box:
-        """A hit widened by the margin, moved into the frame and, where it is larger, cut down to it."""
-        left, top, hit_width, _ = hit
-        height, width = gray.shape
-        grown = hit_width * self._margin
-        side = min(round(hit_width + 2 * grown), height, width)
-        return Box(
-            left=min(max(0, round(left - grown)), width - side),
-            top=min(max(0, round(top - grown)), height - side),
-            side=side,
-        )

@@ -16,6 +16,17 @@ LEAST_DEVIATION = 8.0
 """A crop flatter than this is not stretched further: it would only be noise."""
 
 
+def sharpness(prepared: NDArray[np.uint8]) -> float:
+    """Low where a prepared picture is blurred: the variance of its second differences, along rows or columns.
+
+    After the variance of the Laplacian (Pech-Pacheco et al., 2000), which is their sum. The smaller of the two also
+    tells a face that moved, which is blurred in one direction only.
+    """
+    across = cv2.Sobel(prepared, cv2.CV_32F, 2, 0, ksize=1)
+    down = cv2.Sobel(prepared, cv2.CV_32F, 0, 2, ksize=1)
+    return float(min(across.var(), down.var()))
+
+
 def prepare(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Scale a grey crop to 48x48 and its brightness to mean 128 and standard deviation 64, cut off at 0 and 255.
 
