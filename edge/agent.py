@@ -51,7 +51,9 @@ class Agent:
         rhythm: Rhythm,
         vitals: Vitals,
         tell_motion: Callable[[MotionState], None] = lambda state: None,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
+        """`tell_motion` hears when something moves, or no more; `beat` is called while the loop goes round."""
         self._settings = settings
         self._motion = motion
         self._eye = eye
@@ -62,12 +64,14 @@ class Agent:
         self._rhythm = rhythm
         self._vitals = vitals
         self._tell_motion = tell_motion
+        self._beat = beat
 
     def run(self, stopping: threading.Event) -> None:
         """Capture whenever something moves, until `stopping` is set or a file in the camera's place ends."""
         rests_until_s = 0.0
         self._tell(moving=False)
         while not stopping.is_set():
+            self._beat()
             moving = self._motion.wait(WAIT_S)
             self._note(moving=moving)
             self._eye.watch()
@@ -100,6 +104,7 @@ class Agent:
         number = 0
         with self._eye.frames() as frames:
             for frame in frames:
+                self._beat()
                 if frame is not None:
                     # Every other frame mirrored: averaged over an interval, what the network sees in left and right
                     # alone cancels out. Test-time averaging that costs no inference more.

@@ -26,7 +26,7 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
     import logging
     import signal
     import threading
-    from contextlib import ExitStack
+    from functools import partial
 
     from mien.card import DEFAULT_MODEL
     from mien.classifier import Classifier
@@ -43,6 +43,7 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
     from .settings import AgentSettings
     from .uplink import Uplink
     from .vitals import Vitals
+    from .watchdog import Watchdog
 
     log = logging.getLogger("mien.edge")
     settings = load(config, AgentSettings)
@@ -60,31 +61,33 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
         Outbox(Path(settings.outbox), device=settings.device, cap=cap) as outbox,
         Eye(settings.camera, standby=settings.camera.standby or settings.motion.kind == "frames") as eye,
         open_motion(settings.motion, eye) as motion,
-        ExitStack() as stack,
     ):
+        watchdog = Watchdog(["agent", "uplink"])
+        watchdog.ready()
         vitals = Vitals(settings, eye=eye, motion=motion, rhythm=rhythm, clock=clock)
-        uplink = stack.enter_context(
-            Uplink(
-                settings.mqtt,
-                device=settings.device,
-                model_id=classifier.model_id,
-                outbox=outbox,
-                clock=clock,
-                clock_wait_s=settings.clock_wait_s,
-                health=vitals.health,
-            )
-        )
-        Agent(
-            settings,
-            motion=motion,
-            eye=eye,
-            detector=detector,
-            classifier=classifier,
+        with Uplink(
+            settings.mqtt,
+            device=settings.device,
+            model_id=classifier.model_id,
             outbox=outbox,
             clock=clock,
-            rhythm=rhythm,
-            vitals=vitals,
-            tell_motion=uplink.tell_motion,
-        ).run(stopping)
-        if not uplink.drain(STOP_S if stopping.is_set() else DRAIN_S):
-            log.warning("%d observations wait in %s for the next start", outbox.depth(), settings.outbox)
+            clock_wait_s=settings.clock_wait_s,
+            health=vitals.health,
+            beat=partial(watchdog.beat, "uplink"),
+        ) as uplink:
+            Agent(
+                settings,
+                motion=motion,
+                eye=eye,
+                detector=detector,
+                classifier=classifier,
+                outbox=outbox,
+                clock=clock,
+                rhythm=rhythm,
+                vitals=vitals,
+                tell_motion=uplink.tell_motion,
+                beat=partial(watchdog.beat, "agent"),
+            ).run(stopping)
+            watchdog.stopping()
+            if not uplink.drain(STOP_S if stopping.is_set() else DRAIN_S):
+                log.warning("%d observations wait in %s for the next start", outbox.depth(), settings.outbox)

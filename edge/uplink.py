@@ -60,11 +60,12 @@ class Uplink:
         clock: Clock,
         clock_wait_s: float = 0.0,
         health: Callable[[OutboxHealth], Health] = lambda outbox: Health(outbox=outbox),
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         """ConfigurationError if a file that the settings name cannot be read.
 
         Rows made before the clock is set stay back for `clock_wait_s`, to get their right time. `health` adds to the
-        outbox's what else there is to say.
+        outbox's what else there is to say; `beat` is called while the thread goes round.
         """
         self._settings = settings
         self._device = device
@@ -75,6 +76,7 @@ class Uplink:
         self._clock_ends_s = time.monotonic() + clock_wait_s
         self._health = health
         self._health_s = 0.0
+        self._beat = beat
         self._motion: MotionState | None = None
         self._topics = Topics(settings.root)
         self._collectors: dict[str, CollectorStatus] = {}
@@ -124,6 +126,7 @@ class Uplink:
     def _run(self) -> None:
         with self._connection:
             while not self._closing.is_set():
+                self._beat()
                 try:
                     self._step()
                 except DatabaseError as error:
