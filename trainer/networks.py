@@ -33,6 +33,21 @@ def cnn_bilstm(*, units: int = 96) -> keras.Model:
     return _answer(picture, _attention_pooling(sequence), name="cnn-bilstm")
 
 
+def cnn_bilstm_both(*, units: int = 48) -> keras.Model:
+    """The map read by rows and by columns, each by a BiLSTM with attention of its own, beside the mean over the map.
+
+    In this form the BiLSTM can only add to what the convolutions know: `trainer/LOG.md` says what it does. 1.0 M.
+    """
+    picture, features = _picture()
+    trunk = _trunk(features)
+    features = layers.Dropout(0.2)(_convolution(trunk, 96, size=1))
+    rows = _attention_pooling(_bilstm(_rows(features), units))
+    columns = layers.Permute((2, 1, 3))(features)
+    columns = _attention_pooling(_bilstm(_rows(columns), units), name=f"{ATTENTION}-columns")
+    vector = layers.Concatenate()([rows, columns, layers.GlobalAveragePooling2D()(trunk)])
+    return _answer(picture, vector, name="cnn-bilstm-both")
+
+
 def cnn(*, width: float = 1.0, name: str = "cnn") -> keras.Model:
     """The CNN-BiLSTM without its BiLSTM: the same convolutions, then the mean over the map. 0.5 M parameters."""
     picture, features = _picture()
@@ -110,13 +125,13 @@ def _bilstm(sequence: keras.KerasTensor, units: int) -> keras.KerasTensor:
     return layers.Bidirectional(layers.LSTM(units, return_sequences=True, unroll=True))(sequence)
 
 
-def _attention_pooling(sequence: keras.KerasTensor) -> keras.KerasTensor:
+def _attention_pooling(sequence: keras.KerasTensor, *, name: str = ATTENTION) -> keras.KerasTensor:
     """One vector from a sequence: the mean of its steps, each weighted by a softmax over a learned score.
 
     Additive attention with the scoring layer folded into one unit (Bahdanau et al., 2015, without a query). Written
     as a product and a mean rather than a dot product: both are plain int8 operations in TFLite.
     """
-    weights = layers.Softmax(axis=1, name=ATTENTION)(layers.Dense(1)(sequence))
+    weights = layers.Softmax(axis=1, name=name)(layers.Dense(1)(sequence))
     return layers.GlobalAveragePooling1D()(layers.Multiply()([sequence, weights]))
 
 
@@ -127,6 +142,7 @@ def _answer(picture: keras.KerasTensor, vector: keras.KerasTensor, *, name: str)
 
 NETWORKS: dict[str, Callable[[], keras.Model]] = {
     "cnn-bilstm": cnn_bilstm,
+    "cnn-bilstm-both": cnn_bilstm_both,
     "cnn": cnn,
     "cnn-same-size": cnn_same_size,
     "bilstm": bilstm,
