@@ -200,7 +200,7 @@ def test_a_run_leaves_all_that_is_needed_to_repeat_and_judge_it(stripes: Run) ->
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        (["--network", "vgg"], 2, "there is no network 'vgg': choose from cnn-bilstm, cnn,"),
+        (["--network", "vgg"], 2, "there is no network 'vgg': choose from cnn-bilstm, cnn-bilstm-both, cnn,"),
         (["--labels", "both"], 2, "there are no labels 'both': choose from fer, ferplus, mix"),
         (["--labels", "mix"], 2, "learns from mix labels: give --ferplus the path of fer2013new.csv"),
         (["--resume"], 2, "it holds no run: start one with `mien train --run"),
