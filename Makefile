@@ -7,14 +7,22 @@ KILLS ?= 500
 SEED ?= 1
 FAULTS ?=
 PAYLOADS ?= 1000000
+ARM64_TESTS := edge mien/test_classifier.py mien/test_faces.py mien/test_observation.py mien/test_preprocessing.py
 
-.PHONY: demo test faults fuzz lint system clean
+.PHONY: demo test test-arm64 faults fuzz lint system clean
 
 demo: $(VENV)/demo ## run the whole path on this machine; hand flags on with DEMO="--seconds 20"
 	@$(BIN)/mien demo $(DEMO)
 
 test: $(VENV)/test lint ## set up and run all checks and tests; hand flags on with TEST="-k outbox"
 	$(BIN)/python -m pytest $(TEST)
+
+test-arm64: $(VENV)/test $(VENV)/arm64/python ## run the device's tests as a Pi's processor would, emulated by qemu
+	rm -rf build
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VENV)/arm64/site .
+	rm -rf build
+	$(BIN)/python -m pytest tests/arm64
+	cd $(VENV)/arm64 && ./python -m pytest -p no:cacheprovider $(ARM64_TESTS:%=$(CURDIR)/tests/%)
 
 faults: $(VENV)/test ## kill everything at random and look for every observation: make faults KILLS=500 SEED=1
 	PYTHONPATH=tests/support $(BIN)/python tests/faults/harness.py $(KILLS) $(SEED) $(FAULTS)
@@ -33,10 +41,14 @@ lint: $(VENV)/test
 
 system: ## install with apt what the tests need besides Python; as root
 	apt-get update
-	apt-get install --yes --no-install-recommends mosquitto postgresql sqlite3
+	apt-get install --yes --no-install-recommends mmdebstrap mosquitto postgresql sqlite3
 
 clean:
 	rm -rf $(VENV) build *.egg-info
+
+$(VENV)/arm64/python: pyproject.toml tests/arm64/prepare.sh | $(VENV)/test
+	@echo "unpacking a Pi's Python and packages into $(VENV)/arm64: two minutes, once"
+	@tests/arm64/prepare.sh $(VENV)/arm64 $(BIN)/python
 
 $(VENV)/%: pyproject.toml
 	@echo "setting up $(VENV) for $*: a minute or a few, once"

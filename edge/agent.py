@@ -4,30 +4,24 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from uuid import UUID
 
-import numpy as np
-from numpy.typing import NDArray
 from uuid6 import uuid7
 
-from mien.classifier import Classifier
 from mien.errors import DatabaseError
-from mien.faces import Box, FaceDetector
 from mien.motion import MotionState
 from mien.observation import Observation, Scores
-from mien.preprocessing import prepare, sharpness
 from mien.version import VERSION
 
 from .clock import Clock, Moment
 from .eye import Eye
-from .frame import Frame
 from .motion import MotionSource
 from .outbox import Outbox
 from .rhythm import Rhythm
 from .settings import AgentSettings
-from .tracks import Face, Sighting, Tracks
-from .vitals import Vitals
+from .tracks import Sighting, Tracks
+from .vision import Vision
 
 WAIT_S = 0.5
 """How long one wait for motion lasts before the agent looks whether it shall stop."""
@@ -44,12 +38,10 @@ class Agent:
         *,
         motion: MotionSource,
         eye: Eye,
-        detector: FaceDetector,
-        classifier: Classifier,
+        vision: Vision,
         outbox: Outbox,
         clock: Clock,
         rhythm: Rhythm,
-        vitals: Vitals,
         tell_motion: Callable[[MotionState], None] = lambda state: None,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
@@ -57,12 +49,10 @@ class Agent:
         self._settings = settings
         self._motion = motion
         self._eye = eye
-        self._detector = detector
-        self._classifier = classifier
+        self._vision = vision
         self._outbox = outbox
         self._clock = clock
         self._rhythm = rhythm
-        self._vitals = vitals
         self._tell_motion = tell_motion
         self._beat = beat
 
@@ -101,15 +91,11 @@ class Agent:
         tracks = Tracks(self._settings.reporting)
         begun_s = moved_s = time.monotonic()
         log.info("motion: the camera starts")
-        number = 0
         with self._eye.frames() as frames:
             for frame in frames:
                 self._beat()
                 if frame is not None:
-                    # Every other frame mirrored: averaged over an interval, what the network sees in left and right
-                    # alone cancels out. Test-time averaging that costs no inference more.
-                    self._see(capture, tracks, frame, mirrored=number % 2 == 1)
-                    number += 1
+                    self._keep(capture, tracks.see(self._vision.see(frame), frame.arrived_s))
                 now_s = time.monotonic()
                 moved_s = now_s if self._note(moving=self._motion.moving) else moved_s
                 still = now_s - moved_s >= self._settings.motion.hold_s
@@ -121,35 +107,6 @@ class Agent:
         self._keep(capture, tracks.finish())
         log.info("the camera stops")
         return ended
-
-    def _see(self, capture: UUID, tracks: Tracks, frame: Frame, *, mirrored: bool) -> None:
-        begun_s = time.perf_counter()
-        faces = list(self._faces(frame, mirrored=mirrored))
-        self._vitals.frame_ms.append((time.perf_counter() - begun_s) * 1000)
-        self._vitals.frames += 1
-        self._keep(capture, tracks.see(faces, frame.arrived_s))
-
-    def _faces(self, frame: Frame, *, mirrored: bool) -> Iterator[Face]:
-        for box in self._detector.find(frame.gray):
-            scores = self._scores(box, frame, mirrored=mirrored)
-            latency_ms = round((time.monotonic() - frame.arrived_s) * 1000)
-            yield Face(box=box, fractions=box.fractions(frame.gray), scores=scores, latency_ms=latency_ms)
-
-    def _scores(self, box: Box, frame: Frame, *, mirrored: bool) -> NDArray[np.float32] | None:
-        """None for a face that is too small or too blurred to say anything of."""
-        faces, vitals = self._settings.faces, self._vitals
-        if box.side < faces.smallest_crop:
-            vitals.too_small += 1
-            return None
-        begun_s = time.perf_counter()
-        prepared = prepare(box.crop(frame.gray))
-        if sharpness(prepared) < faces.least_sharpness:
-            vitals.blurred += 1
-            return None
-        scores = self._classifier.invoke(prepared[:, ::-1] if mirrored else prepared)
-        vitals.inference_ms.append((time.perf_counter() - begun_s) * 1000)
-        vitals.faces += 1
-        return scores
 
     def _keep(self, capture: UUID, sightings: list[Sighting]) -> None:
         for sighting in sightings:
@@ -176,7 +133,7 @@ class Agent:
             scores=scores,
             frames=sighting.frames,
             box=sighting.last.fractions,
-            model=self._classifier.model_id,
+            model=self._vision.model_id,
             latency_ms=sighting.last.latency_ms,
             agent=VERSION,
         )

@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
+from .classify_command import classify
+
 app = typer.Typer()
+app.command()(classify)
 agent = typer.Typer(help="Observe faces when something moves, send what they show.", no_args_is_help=True)
 app.add_typer(agent, name="agent")
 
@@ -42,14 +45,15 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
     from .rhythm import Rhythm
     from .settings import AgentSettings
     from .uplink import Uplink
+    from .vision import Vision
     from .vitals import Vitals
     from .watchdog import Watchdog
 
     log = logging.getLogger("mien.edge")
     settings = load(config, AgentSettings)
     check_camera(settings.camera)
-    detector = open_detector(settings.faces)
     classifier = Classifier(Path(settings.model) if settings.model else DEFAULT_MODEL)
+    vision = Vision(settings.faces, detector=open_detector(settings.faces), classifier=classifier)
     log.info("model %s on %s", classifier.model_id, classifier.runtime)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -64,7 +68,7 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
     ):
         watchdog = Watchdog(["agent", "uplink"])
         watchdog.ready()
-        vitals = Vitals(settings, eye=eye, motion=motion, rhythm=rhythm, clock=clock)
+        vitals = Vitals(settings, eye=eye, vision=vision, motion=motion, rhythm=rhythm, clock=clock)
         with Uplink(
             settings.mqtt,
             device=settings.device,
@@ -79,12 +83,10 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
                 settings,
                 motion=motion,
                 eye=eye,
-                detector=detector,
-                classifier=classifier,
+                vision=vision,
                 outbox=outbox,
                 clock=clock,
                 rhythm=rhythm,
-                vitals=vitals,
                 tell_motion=uplink.tell_motion,
                 beat=partial(watchdog.beat, "agent"),
             ).run(stopping)

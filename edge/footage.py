@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,9 +11,9 @@ from mien.errors import CameraError
 
 from .frame import Frame, gray, paced, read_picture
 from .settings import Camera
+from .video import VIDEOS, Video
 
 PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
-VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"}
 
 
 @contextmanager
@@ -24,15 +23,28 @@ def footage(settings: Camera) -> Iterator[Iterator[Frame]]:
     yield paced(_pictures(Path(settings.path), settings), settings.frames_per_second)
 
 
+def files_of(path: Path) -> list[Path]:
+    """A file itself, or the pictures and videos in a folder, by name. CameraError if there is none."""
+    if not path.exists():
+        raise CameraError(f"{path} does not exist: name a video, a picture or a folder of them")
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES | VIDEOS)
+    if not files:
+        raise CameraError(f"{path} holds no picture or video: name another folder")
+    return files
+
+
+def is_picture(file: Path) -> bool:
+    """Whether it is to be read as one picture; all else is tried as a video."""
+    return file.suffix.lower() in PICTURES
+
+
 def _pictures(path: Path, settings: Camera) -> Iterator[NDArray[np.uint8]]:
-    files = [path]
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES | VIDEOS)
-        if not files:
-            raise CameraError(f"{path} holds no picture or video: name another folder")
+    files = files_of(path)
     while True:
         for file in files:
-            yield from _still(file, settings) if file.suffix.lower() in PICTURES else _video(file, settings)
+            yield from _still(file, settings) if is_picture(file) else _moving(file, settings)
         if not settings.loop:
             return
 
@@ -43,20 +55,7 @@ def _still(file: Path, settings: Camera) -> Iterator[NDArray[np.uint8]]:
         yield picture
 
 
-def _video(path: Path, settings: Camera) -> Iterator[NDArray[np.uint8]]:
-    capture = cv2.VideoCapture(str(path))
-    try:
-        own_rate = capture.get(cv2.CAP_PROP_FPS) or settings.frames_per_second
-        due = 0.0
-        number = 0
-        while capture.grab():
-            if number >= due:
-                there, picture = capture.retrieve()
-                if there:
-                    yield gray(picture)
-                due += max(1.0, own_rate / settings.frames_per_second)
-            number += 1
-        if number == 0:
-            raise CameraError(f"{path} is not a video or picture that OpenCV can read: convert it to MP4")
-    finally:
-        capture.release()
+def _moving(file: Path, settings: Camera) -> Iterator[NDArray[np.uint8]]:
+    with Video(file) as video:
+        for _, picture in video.pictures(settings.frames_per_second):
+            yield gray(picture)

@@ -76,9 +76,9 @@ def paced(pictures: Iterator[NDArray[np.uint8]], frames_per_second: float) -> It
         yield Frame(picture, time.monotonic())
 
 
-def read_picture(file: Path) -> NDArray[np.uint8]:
-    """A picture file as (height, width) grey. CameraError if it is none."""
-    picture = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+def read_picture(file: Path, *, colour: bool = False) -> NDArray[np.uint8]:
+    """A picture file as (height, width) grey, or (height, width, 3) BGR. CameraError if it is none."""
+    picture = cv2.imread(str(file), cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE)
     if picture is None:
         raise CameraError(f"{file} is not a picture that OpenCV can read: convert it to JPEG or PNG")
     return picture.astype(np.uint8, copy=False)

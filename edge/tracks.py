@@ -55,12 +55,14 @@ class Tracks:
         self._settings = settings
         self._tracks: list[_Track] = []
         self._count = 0
+        self._now_s = 0.0
 
     def see(self, faces: Iterable[Face], now_s: float) -> list[Sighting]:
         """Take in the faces of one frame; the sightings whose interval is over, and those of faces now gone.
 
         `now_s` is monotonic time. Each face joins the track that it overlaps most, or begins one.
         """
+        self._now_s = now_s
         free = list(self._tracks)
         for face in faces:
             track = max(free, key=lambda track: track.last.box.overlap(face.box), default=None)
@@ -78,6 +80,10 @@ class Tracks:
         self._tracks = [track for track in self._tracks if track not in gone]
         due = [track for track in self._tracks if now_s - track.begun_s >= self._settings.interval_s]
         return list(self._sightings([*gone, *due], now_s))
+
+    def in_view(self) -> list[tuple[int, Face]]:
+        """Number and face of each track in the last frame."""
+        return [(track.number, track.last) for track in self._tracks if track.seen_s == self._now_s]
 
     def finish(self) -> list[Sighting]:
         """What is left when the capture ends."""

@@ -3,24 +3,19 @@
 import shutil
 import subprocess
 import time
-from collections import deque
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from mien.health import CameraHealth, Health, MachineHealth, OutboxHealth, SensorHealth, VisionHealth
+from mien.health import CameraHealth, Health, MachineHealth, OutboxHealth, SensorHealth
 
 from .clock import Clock
 from .eye import Eye
 from .motion import MotionSource
 from .rhythm import Rhythm
 from .settings import AgentSettings
+from .vision import Vision
 
-KEPT = 1000
-"""Frames and inferences whose times are kept."""
 TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
 """Thousandths of a degree (Linux, thermal/sysfs-api)."""
 THROTTLED_NOW = 0b1110
@@ -28,24 +23,33 @@ THROTTLED_NOW = 0b1110
 
 
 class Vitals:
-    """Counters and times that the agent's loop fills, and the parts whose state is asked when health is told."""
+    """The agent's parts, whose state is asked when health is told."""
 
     def __init__(
-        self, settings: AgentSettings, *, eye: Eye, motion: MotionSource, rhythm: Rhythm, clock: Clock
+        self,
+        settings: AgentSettings,
+        *,
+        eye: Eye,
+        vision: Vision,
+        motion: MotionSource,
+        rhythm: Rhythm,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._eye = eye
+        self._vision = vision
         self._motion = motion
         self._rhythm = rhythm
         self._clock = clock
-        self.frames = self.faces = self.too_small = self.blurred = 0
-        self.frame_ms: deque[float] = deque(maxlen=KEPT)
-        self.inference_ms: deque[float] = deque(maxlen=KEPT)
 
     def health(self, outbox: OutboxHealth) -> Health:
         """All that a device says of itself, with what its outbox has said."""
         return Health(
-            outbox=outbox, sensor=self._sensor(), camera=self._camera(), vision=self._vision(), machine=self._machine()
+            outbox=outbox,
+            sensor=self._sensor(),
+            camera=self._camera(),
+            vision=self._vision.health(),
+            machine=self._machine(),
         )
 
     def _sensor(self) -> SensorHealth:
@@ -64,19 +68,6 @@ class Vitals:
             kind=self._settings.camera.kind, state=eye.state, failures=eye.failures, error=eye.error[:500]
         )
 
-    def _vision(self) -> VisionHealth:
-        frame_ms, inference_ms = _percentiles(self.frame_ms), _percentiles(self.inference_ms)
-        return VisionHealth(
-            frames=self.frames,
-            faces=self.faces,
-            too_small=self.too_small,
-            blurred=self.blurred,
-            frame_ms_p50=frame_ms[0],
-            frame_ms_p95=frame_ms[1],
-            inference_ms_p50=inference_ms[0],
-            inference_ms_p95=inference_ms[1],
-        )
-
     def _machine(self) -> MachineHealth:
         return MachineHealth(
             clock=self._clock.state,
@@ -84,11 +75,6 @@ class Vitals:
             temperature_celsius=_temperature(),
             throttled=_throttled(),
         )
-
-
-def _percentiles(values: deque[float]) -> Sequence[float | None]:
-    kept = list(values)  # the agent's thread goes on
-    return [round(float(one), 2) for one in np.percentile(kept, (50, 95))] if kept else [None, None]
 
 
 def _temperature() -> float | None:

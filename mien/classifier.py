@@ -44,6 +44,11 @@ class Classifier:
         """First 12 hexadecimal digits of the SHA-256 of the weights."""
         return self.card.weights_sha256[:12]
 
+    @property
+    def accelerated(self) -> bool:
+        """Whether XNNPACK, the runtime's fast kernels, has taken over a part of the network."""
+        return any(operation["op_name"] == "DELEGATE" for operation in self._interpreter._get_ops_details())
+
     def __call__(self, crop: NDArray[np.uint8], *, mirrored: bool = False) -> NDArray[np.float32]:
         """Scores for a grey (height, width) uint8 crop: (7,) float32 in the order of EMOTIONS, their sum about 1.
 

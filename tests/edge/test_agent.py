@@ -19,7 +19,7 @@ from mien.edge.motion import open_motion
 from mien.edge.outbox import Outbox
 from mien.edge.rhythm import Rhythm
 from mien.edge.settings import AgentSettings, Camera, Motion, Reporting
-from mien.edge.vitals import Vitals
+from mien.edge.vision import Vision
 from mien.errors import CameraError
 from mien.motion import MotionState
 from mien.observation import Observation, decode_observation
@@ -54,12 +54,10 @@ def run_until(
             settings,
             motion=motion,
             eye=eye,
-            detector=open_detector(settings.faces),
-            classifier=Classifier(),
+            vision=Vision(settings.faces, detector=open_detector(settings.faces), classifier=Classifier()),
             outbox=outbox,
             clock=clock,
             rhythm=rhythm,
-            vitals=Vitals(settings, eye=eye, motion=motion, rhythm=rhythm, clock=clock),
             tell_motion=told.append,
         )
 

@@ -74,7 +74,7 @@ def test_a_portrait_drifts_without_end() -> None:
 @pytest.mark.parametrize(
     ("camera", "message"),
     [
-        (Camera(kind="file", path="/nowhere.mp4"), "is not a video or picture that OpenCV can read"),
+        (Camera(kind="file", path="/nowhere.mp4"), "/nowhere.mp4 does not exist"),
         (Camera(kind="file", path="/proc/version"), "is not a video or picture that OpenCV can read"),
         (Camera(kind="portrait", path="/proc/version"), "is not a picture that OpenCV can read"),
         (Camera(kind="usb", index=77), "USB camera 77 gives no frame"),

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Makes a folder in which the device's programs run as on a Raspberry Pi OS of 64 bits, on any Debian machine:
+#   prepare.sh FOLDER [PYTHON]
+# FOLDER/emulator: qemu-user of Debian trixie (that of bookworm crashes XNNPACK). FOLDER/root: trixie's Python 3.13 for
+# arm64. FOLDER/site: mien and what it needs, from the wheels that a Pi would get. Nothing of it is set up or started,
+# so no root is needed; programs in it are run by FOLDER/python.
+set -euo pipefail
+folder=$(realpath -m "$1")
+python=$(realpath -s "${2:-python3}")
+source=$(realpath "$(dirname "$0")/../..")
+mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+rm -rf "$folder"
+mkdir -p "$folder"
+
+# extract <architecture> <packages> <folder>: packages and what they depend on, unpacked and no more
+extract() {
+    mmdebstrap --quiet --variant=extract --keyring=/usr/share/keyrings --architectures="$1" --include="$2" \
+        trixie "$3" "$mirror"
+    [[ -e $3/lib ]] || ln -s usr/lib "$3/lib"
+}
+extract "$(dpkg --print-architecture)" qemu-user "$folder/whole"
+mv "$folder/whole/usr/bin/qemu-aarch64" "$folder/emulator"
+rm -rf "$folder/whole"
+extract arm64 python3,libstdc++6 "$folder/root"
+
+rm -rf "$source/build"
+"$python" -m pip wheel --quiet --no-deps --wheel-dir "$folder/wheel" "$source"
+rm -rf "$source/build"
+platforms=()
+for glibc in 2_36 2_34 2_31 2_28 2_27 2_17; do platforms+=(--platform "manylinux_${glibc}_aarch64"); done
+"$python" -m pip install --quiet --target "$folder/site" --only-binary :all: --python-version 3.13 \
+    "${platforms[@]}" --platform manylinux2014_aarch64 \
+    "$(echo "$folder"/wheel/*.whl)[edge,broker]" 'hypothesis>=6.130,<7' 'pytest>=8.4,<10' 'pytest-timeout>=2.4,<3'
+
+# A Cortex-A72 is that of the Pi 4: no int8 dot products. sys.executable is this script, so that tests can start Pythons.
+cat >"$folder/python" <<END
+#!/bin/sh
+export QEMU_CPU=cortex-a72 QEMU_LD_PREFIX='$folder/root' PYTHONHOME='$folder/root/usr' PYTHONPATH='$folder/site:$folder'
+export PYTHONDONTWRITEBYTECODE=1
+exec '$folder/emulator' '$folder/root/usr/bin/python3.13' "\$@"
+END
+chmod +x "$folder/python"
+echo "import sys; sys.executable = '$folder/python'" >"$folder/sitecustomize.py"
