@@ -119,7 +119,7 @@ class Collector:
                 elif topic == self._own_topic:
                     if payload != self._status(self._state).payload:  # the last will of an earlier connection, say
                         self._say(self._state)
-                elif is_device_name(device) and len(payload) <= LONGEST_STATE:
+                elif is_device_name(device) and 0 < len(payload) <= LONGEST_STATE:  # `mien doctor` sends empty ones
                     self._states[device, kind] = State(payload, now_ms)
             case Connected():
                 log.info("connected to %s:%d", *self._settings.mqtt.address)

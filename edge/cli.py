@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from .classify_command import classify
+from .doctor_command import doctor
 
 app = typer.Typer()
 app.command()(classify)
+app.command()(doctor)
 agent = typer.Typer(help="Observe faces when something moves, send what they show.", no_args_is_help=True)
 app.add_typer(agent, name="agent")
 

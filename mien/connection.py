@@ -3,7 +3,6 @@
 import logging
 import queue
 import random
-import ssl
 import threading
 import time
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from mien.errors import ConfigurationError
 from mien.mqtt import Mqtt
 
 CONNECT_TIMEOUT_S = 10.0
@@ -123,7 +121,7 @@ class Connection:
         self.overflow = 0
         self._settings = settings
         self._password = settings.password()
-        self._tls = _tls_context(settings)
+        self._tls = settings.tls_context()
         self._client_id = client_id
         self._will = will
         self._subscriptions = subscriptions
@@ -255,7 +253,7 @@ class Connection:
             self._why = str(reason)
             busy = str(reason) in PASSING_REFUSALS
             if not busy and (not version_refused or self._settings.protocol != "auto"):
-                self._events.put(Refused(_cure(self._settings, str(reason))))
+                self._events.put(Refused(self._settings.refusal(str(reason))))
             client.disconnect()
             return
         taken = int(getattr(properties, "ReceiveMaximum", IN_FLIGHT))
@@ -299,23 +297,3 @@ def _bounds() -> Properties:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.MaximumPacketSize = LARGEST_PACKET
     return properties
-
-
-def _tls_context(settings: Mqtt) -> ssl.SSLContext | None:
-    if not settings.encrypted:
-        return None
-    try:
-        return ssl.create_default_context(cafile=settings.ca_file)
-    except OSError as error:
-        raise ConfigurationError(f"mqtt.ca_file {settings.ca_file} cannot be read: {error}") from error
-
-
-def _cure(settings: Mqtt, reason: str) -> str:
-    host, port = settings.address
-    cure = {
-        "Not authorized": "check mqtt.username, mqtt.password_file and the broker's permissions",
-        "Bad user name or password": "check mqtt.username and mqtt.password_file",
-        "Unsupported protocol version": "set mqtt.protocol to auto",
-        "Client identifier not valid": "give the device or collector another name",
-    }.get(reason, "see the broker's log")
-    return f"the broker at {host}:{port} refuses this client ({reason}): {cure}"

@@ -1,5 +1,6 @@
 """Where the MQTT broker is and how to speak to it: the `[mqtt]` table of every program's settings."""
 
+import ssl
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -40,7 +41,12 @@ class Mqtt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def encrypted(self) -> bool:
         """Whether TLS is used."""
-        return self.host not in LOOPBACK if self.tls is None else self.tls
+        return not self.local if self.tls is None else self.tls
+
+    @property
+    def local(self) -> bool:
+        """Whether the broker is on this machine."""
+        return self.host in LOOPBACK
 
     @property
     def address(self) -> tuple[str, int]:
@@ -55,3 +61,23 @@ class Mqtt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return Path(self.password_file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"mqtt.password_file {self.password_file} cannot be read: {error}") from error
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """None without TLS. ConfigurationError if the authority's certificate cannot be read."""
+        if not self.encrypted:
+            return None
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except OSError as error:
+            raise ConfigurationError(f"mqtt.ca_file {self.ca_file} cannot be read: {error}") from error
+
+    def refusal(self, reason: str) -> str:
+        """A broker's refusal, in its own word, as a line with the cure."""
+        host, port = self.address
+        cure = {
+            "Not authorized": "check mqtt.username, mqtt.password_file and the broker's permissions",
+            "Bad user name or password": "check mqtt.username and mqtt.password_file",
+            "Unsupported protocol version": "set mqtt.protocol to auto",
+            "Client identifier not valid": "give the device or collector another name",
+        }.get(reason, "see the broker's log")
+        return f"the broker at {host}:{port} refuses this client ({reason}): {cure}"
