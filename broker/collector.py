@@ -5,7 +5,7 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Literal
 from uuid import UUID, uuid4
@@ -16,10 +16,11 @@ from mien.connection import Away, Connected, Connection, Event, Message, Receive
 from mien.errors import ConnectionRefused, DatabaseError
 from mien.names import is_device_name
 from mien.status import CollectorStatus, encode
-from mien.topics import OBSERVATION, Topics
+from mien.topics import OBSERVATION, STATUS, Topics
 
 from .arrival import Arrival, decode_arrival
 from .device_state import State
+from .home_assistant import HomeAssistant
 from .metrics import Metrics
 from .settings import CollectorSettings
 from .store import Store
@@ -56,6 +57,7 @@ class Collector:
         self._state: Literal["online", "busy", "offline"] = "online"
         self._states: dict[tuple[str, str], State] = {}
         self._events: queue.Queue[Event] = queue.Queue(QUEUE)
+        self._home = HomeAssistant(settings.home_assistant, self._topics) if settings.home_assistant else None
         self._own_topic = self._topics.collector_status(settings.name)
         observations = self._topics.observation("+")
         self._connection = Connection(
@@ -69,6 +71,7 @@ class Collector:
                 self._topics.device_motion("+"),
                 self._own_topic,
             ],
+            wishes=[self._home.status_topic] if self._home else [],
             events=self._events,
         )
 
@@ -91,6 +94,10 @@ class Collector:
         self._state = state
         self._metrics.online.set(state == "online")
         self._connection.publish(self._status(state), wait_s=wait_s)
+
+    def _publish(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            self._connection.publish(message)
 
     def _gather(self, stopping: threading.Event) -> list[Arrival]:
         """The arrivals of a quarter of a second, or a full batch; other events are dealt with on the way."""
@@ -119,10 +126,16 @@ class Collector:
                 elif topic == self._own_topic:
                     if payload != self._status(self._state).payload:  # the last will of an earlier connection, say
                         self._say(self._state)
+                elif self._home and topic == self._home.status_topic:
+                    self._publish(self._home.greet(payload))
                 elif is_device_name(device) and 0 < len(payload) <= LONGEST_STATE:  # `mien doctor` sends empty ones
                     self._states[device, kind] = State(payload, now_ms)
+                    if self._home and kind == STATUS:
+                        self._publish(self._home.meet(device, payload))
             case Connected():
                 log.info("connected to %s:%d", *self._settings.mqtt.address)
+                if self._home:
+                    self._home.forget()
                 self._say(self._state)
             case Refused(why) | TakenOver(why):
                 raise ConnectionRefused(why)

@@ -20,6 +20,8 @@ class CollectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     MQTT broker hands each observation to one of those that share."""
     metrics_port: Annotated[int, Meta(ge=1, le=65535)] | None = None
     """Offer figures for Prometheus on this port, to programs on this machine only."""
+    home_assistant: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]*$(?!\n)")] = "homeassistant"
+    """First level of Home Assistant's topics, where devices are made known to it; empty to leave that be."""
     mqtt: Mqtt = Mqtt()
     """Connection to the MQTT broker."""
 

@@ -116,8 +116,10 @@ class Connection:
         client_id: str,
         will: Message,
         subscriptions: Sequence[str],
+        wishes: Sequence[str] = (),
         events: "queue.Queue[Event]",
     ) -> None:
+        """`wishes` are subscriptions without which it works, too: whether the broker grants them is not asked."""
         self.overflow = 0
         self._settings = settings
         self._password = settings.password()
@@ -125,6 +127,7 @@ class Connection:
         self._client_id = client_id
         self._will = will
         self._subscriptions = subscriptions
+        self._wishes = wishes
         self._events = events
         self._closing = threading.Event()
         self._ended = threading.Event()
@@ -262,7 +265,7 @@ class Connection:
             client.disconnect()
             return
         if self._subscriptions:
-            client.subscribe([(topic, 1) for topic in self._subscriptions])
+            client.subscribe([(topic, 1) for topic in (*self._subscriptions, *self._wishes)])
         else:
             self._grant()
 

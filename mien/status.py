@@ -31,6 +31,7 @@ class CollectorStatus(Struct, frozen=True, kw_only=True):
 
 _encoder = msgspec.json.Encoder()
 _collector_decoder = Decoder(CollectorStatus)
+_device_decoder = Decoder(DeviceStatus)
 
 
 def encode(status: DeviceStatus | CollectorStatus) -> bytes:
@@ -41,3 +42,8 @@ def encode(status: DeviceStatus | CollectorStatus) -> bytes:
 def decode_collector_status(payload: bytes) -> CollectorStatus:
     """A collector's status from its wire form; msgspec.DecodeError if it is none."""
     return _collector_decoder.decode(payload)
+
+
+def decode_device_status(payload: bytes) -> DeviceStatus:
+    """A device's status from its wire form; msgspec.DecodeError if it is none."""
+    return _device_decoder.decode(payload)

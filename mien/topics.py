@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 OBSERVATION = "observation"
 """The last level of the topic of observations and declared losses."""
+STATUS = "status"
+"""The last level of the topic on which a device or a collector says that it is there."""
 COLLECTORS = "_collector"
 """Stands in a device's place; no device can have this name."""
 
@@ -21,7 +23,7 @@ class Topics:
         return f"{self.root}/{device}/ack"
 
     def device_status(self, device: str) -> str:
-        return f"{self.root}/{device}/status"
+        return f"{self.root}/{device}/{STATUS}"
 
     def device_health(self, device: str) -> str:
         return f"{self.root}/{device}/health"
@@ -34,7 +36,7 @@ class Topics:
         return f"$share/{self.root.replace('/', '-')}/{topic}"
 
     def collector_status(self, collector: str) -> str:
-        return f"{self.root}/{COLLECTORS}/{collector}/status"
+        return f"{self.root}/{COLLECTORS}/{collector}/{STATUS}"
 
     def device_of(self, topic: str) -> str:
         """The device's level of a topic below this root."""

@@ -24,7 +24,7 @@ from mien.motion import MotionState, decode_motion
 from mien.motion import encode as encode_motion
 from mien.observation import decode_observation
 from mien.observation import encode as encode_observation
-from mien.status import CollectorStatus, decode_collector_status
+from mien.status import CollectorStatus, DeviceStatus, decode_collector_status, decode_device_status
 from mien.status import encode as encode_status
 
 OUTBOX = UUID("5c7b7a3e-38f0-4a44-9b1d-3d2b3f1f9a10")
@@ -44,6 +44,10 @@ DECODERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "collector status": (
         decode_collector_status,
         encode_status(CollectorStatus(state="online", instance=uuid4())),
+    ),
+    "device status": (
+        decode_device_status,
+        encode_status(DeviceStatus(state="online", agent="0.1.0", model="0123456789ab")),
     ),
     "health": (decode_health, HEALTH),
     "motion": (decode_motion, encode_motion(MotionState(state="on", since=datetime.now(UTC)))),
