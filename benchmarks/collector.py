@@ -11,22 +11,18 @@ empty PostgreSQL database cpu_postgresql_vs_bare_paho and, for two collectors to
 
 import argparse
 import json
-import os
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from measure import print_figures
+from measure import memory_bytes, mosquitto, print_figures, processor_s
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from uuid6 import uuid7
@@ -144,35 +140,6 @@ def observations(count: int) -> list[tuple[str, bytes]]:
     ]
 
 
-def cpu_s(process: subprocess.Popen[str]) -> float:
-    """Processor time of a process so far, in user and system mode."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_kb(process: subprocess.Popen[str]) -> int:
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0])
-
-
-@contextmanager
-def mosquitto(folder: Path):  # type: ignore[no-untyped-def]
-    """A broker for one side; its port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
-    config = folder / f"{port}.conf"
-    config.write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\n"
-    )
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-    if program is None:
-        sys.exit("mosquitto is not installed: make system")
-    with subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL) as process:
-        time.sleep(0.5)
-        yield port
-        process.kill()
-
-
 def subscriber_us(kind: str, folder: Path, events: int) -> float:
     """Microseconds of processor time an event, of a subscriber without mien."""
     with mosquitto(folder) as port:
@@ -180,10 +147,10 @@ def subscriber_us(kind: str, folder: Path, events: int) -> float:
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             said = iter(process.stdout or ())
             next(said)  # ready
-            before_s = cpu_s(process)
+            before_s = processor_s(process.pid)
             Devices(port).send(events)
             next(said)  # done
-            used_s = cpu_s(process) - before_s
+            used_s = processor_s(process.pid) - before_s
             process.kill()
     return used_s / events * 1e6
 
@@ -201,24 +168,24 @@ def collector_us(folder: Path, events: int, database: str, collectors: int = 1) 
         devices = Devices(port)
         devices.wait_online()
         time.sleep(2)
-        before_s = sum(map(cpu_s, processes))
-        memory_kb: list[int] = []
+        before_s = sum(processor_s(process.pid) for process in processes)
+        memory: list[int] = []
 
         def watch() -> None:
             for fifth in range(1, 6):
                 wait_for(lambda: devices.acknowledged >= events * fifth / 5)  # noqa: B023 (called before the next)
-                memory_kb.append(sum(map(resident_kb, processes)))
+                memory.append(sum(memory_bytes(process.pid) for process in processes))
 
         watcher = threading.Thread(target=watch)
         watcher.start()
         devices.send(events)
         wait_for(lambda: devices.acknowledged >= events)
         watcher.join()
-        used_s = sum(map(cpu_s, processes)) - before_s
+        used_s = sum(processor_s(process.pid) for process in processes) - before_s
         for process in processes:
             process.terminate()
             process.wait()
-    return used_s / events * 1e6, [later_kb / memory_kb[0] for later_kb in memory_kb[1:]]
+    return used_s / events * 1e6, [later / memory[0] for later in memory[1:]]
 
 
 def wait_for(happens: Callable[[], bool], longest_s: float = 3600.0) -> None:

@@ -33,8 +33,6 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
     import threading
     from functools import partial
 
-    from mien.card import DEFAULT_MODEL
-    from mien.classifier import Classifier
     from mien.configuration import load
 
     from .agent import Agent
@@ -42,6 +40,7 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
     from .clock import Clock
     from .detector import open_detector
     from .eye import Eye
+    from .model import open_classifier
     from .motion import open_motion
     from .outbox import Cap, Outbox
     from .rhythm import Rhythm
@@ -54,8 +53,10 @@ def run(config: Annotated[Path, typer.Option("--config", help="The agent's TOML 
     log = logging.getLogger("mien.edge")
     settings = load(config, AgentSettings)
     check_camera(settings.camera)
-    classifier = Classifier(Path(settings.model) if settings.model else DEFAULT_MODEL)
-    vision = Vision(settings.faces, detector=open_detector(settings.faces), classifier=classifier)
+    classifier, model_error = open_classifier(settings.model)
+    vision = Vision(
+        settings.faces, detector=open_detector(settings.faces), classifier=classifier, model_error=model_error
+    )
     log.info("model %s on %s", classifier.model_id, classifier.runtime)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -36,13 +36,15 @@ class FollowingDetector:
         self._now_s = now_s
         self._number = 0
         self._seen_s = -STALE_S
+        self._shape: tuple[int, ...] = ()
         self._followed: list[_Followed] = []
 
     def find(self, gray: NDArray[np.uint8]) -> list[Box]:
         """As every detector."""
         now_s = self._now_s()
-        if now_s - self._seen_s >= STALE_S:
+        if now_s - self._seen_s >= STALE_S or gray.shape != self._shape:
             self._number = 0
+        self._shape = gray.shape
         self._seen_s = now_s
         if self._number % self._every == 0:
             boxes = self._detector.find(gray)

@@ -144,7 +144,7 @@ class AgentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     device: DeviceName
     """Name of this device: lower-case letters, digits and hyphens."""
     model: str | None = None
-    """Model file; the one that ships with mien unless set."""
+    """Model file; the one that ships with mien unless set, and where that file is broken."""
     outbox: str = "/var/lib/mien/outbox.db"
     """File that keeps observations until a collector has stored them."""
     outbox_rows: Annotated[int, Meta(ge=100)] = 500_000

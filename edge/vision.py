@@ -23,10 +23,14 @@ KEPT = 1000
 class Vision:
     """Detector and classifier on the same frames, and what came of them."""
 
-    def __init__(self, settings: Faces, *, detector: FaceDetector, classifier: Classifier) -> None:
+    def __init__(
+        self, settings: Faces, *, detector: FaceDetector, classifier: Classifier, model_error: str = ""
+    ) -> None:
+        """`model_error` says why the classifier is not the one that was asked for, if it is not."""
         self._settings = settings
         self._detector = detector
         self._classifier = classifier
+        self._model_error = model_error
         self._frames = self._faces = self._too_small = self._blurred = 0
         self._frame_ms: deque[float] = deque(maxlen=KEPT)
         self._inference_ms: deque[float] = deque(maxlen=KEPT)
@@ -58,6 +62,8 @@ class Vision:
         """What became of the frames so far, and what the last thousand cost."""
         frame_ms, inference_ms = _percentiles(self._frame_ms), _percentiles(self._inference_ms)
         return VisionHealth(
+            model=self.model_id,
+            model_error=self._model_error[:500],
             frames=self._frames,
             faces=self._faces,
             too_small=self._too_small,

@@ -66,6 +66,10 @@ class CameraHealth(Struct, frozen=True, kw_only=True):
 class VisionHealth(Struct, frozen=True, kw_only=True):
     """What became of the frames since the agent started, and what the last thousand cost."""
 
+    model: str = ""
+    """First 12 hexadecimal digits of the SHA-256 of the weights in use."""
+    model_error: str = ""
+    """Why the model that the settings name is not in use; empty if it is."""
     frames: Count
     faces: Count
     """Classified."""

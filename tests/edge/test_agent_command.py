@@ -69,7 +69,6 @@ def test_a_broker_that_refuses_is_named_and_observing_goes_on(
     [
         ('kind = "file"\npath = "nowhere.mp4"', "", 7, "nowhere.mp4 does not exist"),
         ('kind = "usb"\nindex = 77', "", 7, "there is no USB camera 77"),
-        ('kind = "file"\npath = "/"', 'model = "none.tflite"', 4, "none.tflite cannot be read"),
         ('kind = "fil"', "", 3, "camera.kind: Invalid enum value 'fil'"),
         ('kin = "file"', "", 3, "unknown key camera.kin: did you mean camera.kind?"),
     ],
