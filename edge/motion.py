@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from gpiozero import MotionSensor
+from gpiozero import DigitalInputDevice
 from gpiozero.exc import BadPinFactory, GPIOZeroError
 from gpiozero.pins.mock import MockFactory, MockPin
 
@@ -18,9 +18,6 @@ from mien.errors import ConfigurationError
 from .eye import Eye
 from .frame_motion import FrameMotion
 from .settings import Motion
-
-POLLS_PER_SECOND = 50
-"""gpiozero's default of 10 adds up to 100 ms to every wake."""
 
 log = logging.getLogger(__name__)
 
@@ -50,18 +47,21 @@ class MotionSource(Protocol):
 
 
 class Pir:
-    """A PIR sensor on one pin."""
+    """A PIR sensor on one pin, by the pin's interrupts.
+
+    gpiozero's MotionSensor reads the pin in a thread, ten times a second: that wakes later, and at fifty times a second
+    it took a hundredth of a core.
+    """
 
     def __init__(self, settings: Motion, pin_factory: MockFactory | None = None) -> None:
         """Open the pin. ConfigurationError if this machine has no such pin."""
         self._settle_s = settings.settle_s
         os.environ.setdefault("GPIOZERO_PIN_FACTORY", "lgpio")  # or gpiozero falls back to what a Pi 5 has not
-        # gpiozero averages a queue of readings: movement is what stands in more than half of them.
-        readings = max(1, 2 * round(settings.debounce_s * POLLS_PER_SECOND))
+        self._debounce_s = settings.debounce_s
+        self._risen_s = time.monotonic()
         try:
-            self._sensor = MotionSensor(
-                settings.pin, queue_len=readings, sample_rate=POLLS_PER_SECOND, pin_factory=pin_factory
-            )
+            self._sensor = DigitalInputDevice(settings.pin, pin_factory=pin_factory)
+            self._sensor.when_activated = self._rise
         except (BadPinFactory, GPIOZeroError, ImportError, OSError) as error:
             raise ConfigurationError(
                 f"the PIR on pin {settings.pin} cannot be opened ({error}): install python3-lgpio on a Raspberry Pi, "
@@ -76,14 +76,23 @@ class Pir:
         if (unsettled_s := self._unsettled_s()) > 0:
             time.sleep(min(unsettled_s, timeout_s))
             return False
-        return bool(self._sensor.wait_for_active(timeout_s))
+        ends_s = time.monotonic() + timeout_s
+        while self._sensor.wait_for_active(max(0.0, ends_s - time.monotonic())):
+            now_s = time.monotonic()
+            if self.moving or now_s >= ends_s:
+                return self.moving
+            self._sensor.wait_for_inactive(min(ends_s, self._risen_s + self._debounce_s) - now_s)
+        return False
+
+    def _rise(self) -> None:
+        self._risen_s = time.monotonic()
 
     def _unsettled_s(self) -> float:
         return self._settle_s - _uptime_s()
 
     @property
     def moving(self) -> bool:
-        return bool(self._sensor.is_active)
+        return bool(self._sensor.is_active) and time.monotonic() - self._risen_s >= self._debounce_s
 
     def __enter__(self) -> Self:
         return self

@@ -141,7 +141,7 @@ def test_a_file_in_the_camera_s_place_ends_the_run(tmp_path: Path) -> None:
 
 
 def test_a_camera_without_frames_is_an_error(tmp_path: Path) -> None:
-    settings = msgspec.structs.replace(SETTINGS, camera=Camera(kind="file", path="/nowhere.mp4"))
+    settings = msgspec.structs.replace(SETTINGS, camera=Camera(kind="file", path="/proc/version"))
     with pytest.raises(CameraError, match="is not a video or picture"):
         run_until(settings, tmp_path, lambda seen: False)
 

@@ -22,7 +22,6 @@ def test_it_wakes_when_the_pin_goes_high() -> None:
         assert pir.wait(5.0)
         assert pir.moving
         factory.pin(17).drive_low()
-        time.sleep(0.1)  # two polls of the sensor's thread
         assert not pir.moving
 
 
@@ -63,7 +62,32 @@ def test_a_short_signal_is_no_movement() -> None:
         factory.pin(4).drive_low()
         assert not pir.wait(0.5)
         factory.pin(4).drive_high()
+        assert not pir.moving
+        assert not pir.wait(0.05)
+        begun_s = time.monotonic()
         assert pir.wait(5.0)
+        assert time.monotonic() - begun_s < 2.0
+        assert pir.moving
+
+
+def test_a_sensor_that_bounces_is_believed_when_it_stays() -> None:
+    factory = MockFactory()
+    with Pir(Motion(settle_s=0, debounce_s=0.2), factory) as pir:
+        ends_s = time.monotonic() + 0.6
+        while time.monotonic() < ends_s:
+            factory.pin(4).drive_high()
+            assert not pir.wait(0.02)
+            factory.pin(4).drive_low()
+        factory.pin(4).drive_high()
+        assert pir.wait(5.0)
+
+
+def test_a_sensor_that_reports_movement_from_the_start_is_heard() -> None:
+    factory = MockFactory()
+    with Pir(Motion(settle_s=0), factory) as pir:
+        factory.pin(4).drive_high()
+        assert pir.moving
+        assert pir.wait(0.0)
 
 
 def test_always_is_always() -> None:
