@@ -30,7 +30,7 @@ platforms=()
 for glibc in 2_36 2_34 2_31 2_28 2_27 2_17; do platforms+=(--platform "manylinux_${glibc}_aarch64"); done
 "$python" -m pip install --quiet --target "$folder/site" --only-binary :all: --python-version 3.13 \
     "${platforms[@]}" --platform manylinux2014_aarch64 \
-    "$(echo "$folder"/wheel/*.whl)[edge,broker]" 'hypothesis>=6.130,<7' 'pytest>=8.4,<10' 'pytest-timeout>=2.4,<3'
+    "$(echo "$folder"/wheel/*.whl)[demo]" 'hypothesis>=6.130,<7' 'pytest>=8.4,<10' 'pytest-timeout>=2.4,<3'
 
 # A Cortex-A72 is that of the Pi 4: no int8 dot products. sys.executable is this script, so that tests can start Pythons.
 cat >"$folder/python" <<END
