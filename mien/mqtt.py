@@ -27,6 +27,10 @@ class Mqtt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Account at the broker; for an agent usually its device name."""
     password_file: str | None = None
     """File that holds the account's password and nothing else."""
+    certificate_file: str | None = None
+    """Certificate of this device or collector, for a broker that knows its clients by certificates."""
+    key_file: str | None = None
+    """The certificate's private key, for its owner alone to read."""
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     """MQTT version; auto tries 5 and falls back to 3.1.1 where the broker does not speak 5."""
     root: Annotated[str, Meta(pattern=ROOT_PATTERN)] = "mien"
@@ -37,6 +41,10 @@ class Mqtt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.password_file is not None and self.username is None:
             raise ValueError("password_file is set but username is not")
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file belong together: set both or none")
+        if self.certificate_file is not None and not self.encrypted:
+            raise ValueError("certificate_file is of no use without TLS: set tls = true")
 
     @property
     def encrypted(self) -> bool:
@@ -63,13 +71,20 @@ class Mqtt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ConfigurationError(f"mqtt.password_file {self.password_file} cannot be read: {error}") from error
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """None without TLS. ConfigurationError if the authority's certificate cannot be read."""
+        """None without TLS. ConfigurationError if a certificate or a key cannot be read."""
         if not self.encrypted:
             return None
         try:
-            return ssl.create_default_context(cafile=self.ca_file)
+            context = ssl.create_default_context(cafile=self.ca_file)
         except OSError as error:
             raise ConfigurationError(f"mqtt.ca_file {self.ca_file} cannot be read: {error}") from error
+        if self.certificate_file is not None:
+            try:
+                context.load_cert_chain(self.certificate_file, self.key_file)
+            except OSError as error:
+                files = f"mqtt.certificate_file {self.certificate_file} and mqtt.key_file {self.key_file}"
+                raise ConfigurationError(f"{files} cannot be read: {error}") from error
+        return context
 
     def refusal(self, reason: str) -> str:
         """A broker's refusal, in its own word, as a line with the cure."""

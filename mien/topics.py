@@ -31,6 +31,14 @@ class Topics:
     def device_motion(self, device: str) -> str:
         return f"{self.root}/{device}/motion"
 
+    def model_desired(self, device: str) -> str:
+        """To come: the model that an operator wants on a device."""
+        return f"{self.root}/{device}/model/desired"
+
+    def model_state(self, device: str) -> str:
+        """To come: what a device has made of that."""
+        return f"{self.root}/{device}/model/state"
+
     def shared(self, topic: str) -> str:
         """A subscription whose messages the broker deals out among all collectors that hold it."""
         return f"$share/{self.root.replace('/', '-')}/{topic}"

@@ -90,7 +90,7 @@ class Environment:
             ["collect", "query"],
             {"numpy", "opencv-python-headless", "tensorflow-cpu"},
         ),
-        ("deploy", "", [], {"numpy", "sqlalchemy", "paho-mqtt"}),
+        ("deploy", "server", ["server init", "device add"], {"numpy", "sqlalchemy", "paho-mqtt"}),
         ("demo", "demo", ["demo"], {"tensorflow", "tensorflow-cpu", "keras"}),
         ("trainer", "training export evaluation", ["train", "evaluate", "export"], {"sqlalchemy", "paho-mqtt"}),
     ],

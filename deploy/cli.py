@@ -1,0 +1,87 @@
+"""Deploying: a server's folder and its devices' identities. The only place where its parts are put together."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+server = typer.Typer(help="Make a server's folder: MQTT broker, collector, identities.", no_args_is_help=True)
+device = typer.Typer(help="Issue and revoke devices' identities.", no_args_is_help=True)
+app.add_typer(server, name="server")
+app.add_typer(device, name="device")
+
+ServerOption = Annotated[Path, typer.Option("--server", help="The server's folder, by default this one.")]
+
+
+@server.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    name: Annotated[
+        list[str],
+        typer.Option(
+            help="Host name or address by which devices reach this server; may be repeated, the first is used."
+        ),
+    ],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the MQTT broker.")] = 8883,
+) -> None:
+    """Make the folder of an MQTT broker and a collector, with a certificate authority of its own."""
+    import os
+
+    from .server import ServerFolder
+
+    made = ServerFolder.made(folder, name, port)
+    if os.getuid() == 0:
+        typer.echo("made by root, so the broker will run as root: better make it as a user of its own", err=True)
+    typer.echo(f"{made.path} holds the keys of all devices: keep a copy, and keep it to yourself", err=True)
+    typer.echo(f"mosquitto -c {made.path}/broker/mosquitto.conf")
+    typer.echo(f"mien collect --config {made.path}/collector/collector.toml")
+    typer.echo(f"mien device add NAME --server {made.path}")
+
+
+@device.command()
+def add(
+    name: Annotated[str, typer.Argument(help="The device's name: lower-case letters, digits and hyphens.")],
+    server: ServerOption = Path(),
+) -> None:
+    """Issue an identity for a device; prints the folder that goes onto it."""
+    from .server import ServerFolder
+
+    typer.echo(ServerFolder(server).add(name).folder)
+
+
+@device.command("list")
+def list_devices(
+    server: ServerOption = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """List the devices that may connect."""
+    import json
+
+    from .server import ServerFolder
+
+    devices = ServerFolder(server).devices()
+    if as_json:
+        typer.echo(json.dumps({"devices": [{"name": one.name, "until": one.until} for one in devices]}))
+        return
+    for one in devices:
+        typer.echo(f"{one.name:32} until {one.until}")
+
+
+@device.command()
+def revoke(
+    name: Annotated[str, typer.Argument(help="The device's name.")],
+    server: ServerOption = Path(),
+) -> None:
+    """Take a device's permissions at once, and its certificate with the broker's next start."""
+    from .server import ServerFolder
+
+    folder = ServerFolder(server)
+    folder.revoke(name)
+    if folder.running is not None:
+        typer.echo(f"{name} can write and read nothing any more", err=True)
+    typer.echo(
+        "restart the MQTT broker to end its connection: mosquitto reads its list of revoked certificates only then, "
+        "and nothing is lost by it",
+        err=True,
+    )

@@ -1,0 +1,77 @@
+"""The configuration files of a server's folder, and of a device."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+ETC = "/etc/mien"
+"""Where a device keeps its configuration and identity."""
+
+MOSQUITTO = """\
+# Made by `mien server init`. Nobody comes in without a certificate of this authority, and nothing goes unencrypted:
+# mosquitto takes TLS 1.2 and 1.3 by itself.
+user {user}
+listener {port}
+cafile {folder}/authority/ca.crt
+certfile {folder}/broker/server.crt
+keyfile {folder}/broker/server.key
+crlfile {folder}/authority/revoked.crl
+require_certificate true
+use_identity_as_username true
+allow_anonymous false
+acl_file {folder}/broker/permissions
+pid_file {folder}/broker/mosquitto.pid
+
+# What is under way survives a crash but for its last second; mien trusts it with nothing and sends again.
+persistence true
+persistence_location {folder}/broker/data/
+autosave_interval 1
+autosave_on_changes false
+max_queued_messages 100000
+max_packet_size 262144
+log_dest stderr
+"""
+COLLECTOR = """\
+# Made by `mien server init`. All settings and their meaning: mien config show collector collector.toml
+database = "{folder}/collector/data/mien.db"
+
+[mqtt]
+host = "{host}"
+port = {port}
+tls = true
+ca_file = "{folder}/authority/ca.crt"
+certificate_file = "{folder}/collector/collector.crt"
+key_file = "{folder}/collector/collector.key"
+"""
+AGENT = """\
+# Made by `mien device add`. All settings and their meaning: mien config show agent agent.toml
+device = "{device}"
+
+[mqtt]
+host = "{host}"
+port = {port}
+tls = true
+ca_file = "{etc}/ca.crt"
+certificate_file = "{etc}/device.crt"
+key_file = "{etc}/device.key"
+"""
+
+
+def mosquitto_conf(folder: Path, port: int, user: str) -> str:
+    """Of a broker that is started from anywhere; if by root, it becomes `user`, who can read the keys."""
+    return MOSQUITTO.format(folder=folder, port=port, user=user)
+
+
+def collector_toml(folder: Path, host: str, port: int) -> str:
+    """Of a collector that reaches the broker as devices do."""
+    return COLLECTOR.format(folder=folder, host=host, port=port)
+
+
+def agent_toml(device: str, host: str, port: int) -> str:
+    """Of a device, with its identity in /etc/mien."""
+    return AGENT.format(device=device, host=host, port=port, etc=ETC)
+
+
+def server_toml(hosts: Sequence[str], port: int) -> str:
+    """What `mien.deploy.server.Server` reads."""
+    names = ", ".join(f'"{host}"' for host in hosts)
+    return f"# Made by `mien server init`.\nhosts = [{names}]\nport = {port}\n"

@@ -1,0 +1,159 @@
+"""The server's folder: everything that an MQTT broker and a collector need, and the identities of the devices.
+
+authority/   ca.crt, ca.key, revoked.crl, revoked.txt      who belongs here, and who no more
+broker/      mosquitto.conf, permissions, server.crt, server.key, data/
+collector/   collector.toml, collector.crt, collector.key, data/
+devices/     a folder for each: agent.toml, ca.crt, device.crt, device.key: what goes onto it
+server.toml  what this folder was made for
+"""
+
+import getpass
+import os
+import shutil
+import signal
+import tomllib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from cryptography import x509
+from msgspec import Struct
+
+from mien.errors import ConfigurationError, UsageError
+from mien.names import is_device_name
+from mien.topics import Topics
+
+from .authority import Authority, Identity, write_secret
+from .configurations import agent_toml, collector_toml, mosquitto_conf, server_toml
+from .permissions import COLLECTOR, permissions
+
+HOME_ASSISTANT = "homeassistant"
+
+
+class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a folder was made for: its server.toml."""
+
+    hosts: list[str]
+    """Names and addresses by which devices reach the broker; they use the first."""
+    port: int = 8883
+    """The broker's port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device that may connect."""
+
+    name: str
+    folder: Path
+    """What goes onto it."""
+    until: str
+    """The day on which its certificate ends."""
+
+
+class ServerFolder:
+    """One server's folder."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it. ConfigurationError if it is none."""
+        self.path = path.resolve()
+        try:
+            self.server = msgspec.convert(tomllib.loads((self.path / "server.toml").read_text()), Server)
+        except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+            cure = "make one with `mien server init`, or name it with --server"
+            raise ConfigurationError(f"{path} is no server's folder ({error}): {cure}") from error
+        self._authority = Authority(self.path / "authority")
+
+    @classmethod
+    def made(cls, path: Path, hosts: Sequence[str], port: int) -> "ServerFolder":
+        """Make a new one. UsageError if there is something already: its authority must not be lost."""
+        path = path.resolve()
+        if path.exists() and any(path.iterdir()):
+            raise UsageError(f"{path} is not empty: name a new folder, or use the server in it as it is")
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        authority = Authority.found(path / "authority", hosts[0])
+        for folder in ("broker", "broker/data", "collector", "collector/data", "devices"):
+            (path / folder).mkdir(mode=0o700)
+        _keep(authority.server(hosts), path / "broker" / "server")
+        _keep(authority.client(COLLECTOR), path / "collector" / "collector")
+        (path / "broker" / "mosquitto.conf").write_text(mosquitto_conf(path, port, getpass.getuser()))
+        (path / "collector" / "collector.toml").write_text(collector_toml(path, hosts[0], port))
+        (path / "authority" / "revoked.txt").touch()
+        (path / "server.toml").write_text(server_toml(hosts, port))
+        made = cls(path)
+        made.write_permissions()
+        return made
+
+    def devices(self) -> list[Device]:
+        """Those that may connect, by name."""
+        return [
+            Device(folder.name, folder, f"{_certificate(folder / 'device.crt').not_valid_after_utc:%Y-%m-%d}")
+            for folder in sorted((self.path / "devices").iterdir())
+            if (folder / "device.crt").exists()
+        ]
+
+    def add(self, name: str) -> Device:
+        """Issue a device's identity. UsageError if the name is none, or taken."""
+        if not is_device_name(name):
+            raise UsageError(f"{name!r} is no device name: lower-case letters, digits and hyphens, at most 32")
+        if name in {device.name for device in self.devices()}:
+            raise UsageError(f"there is a device {name} already: revoke it first, or choose another name")
+        folder = self.path / "devices" / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / "ca.crt").write_bytes(self._authority.certificate)
+        (folder / "agent.toml").write_text(agent_toml(name, self.server.hosts[0], self.server.port))
+        _keep(self._authority.client(name), folder / "device")
+        self.write_permissions()
+        return next(device for device in self.devices() if device.name == name)
+
+    def revoke(self, name: str) -> None:
+        """Take a device's permissions and its certificate away. UsageError if there is no such device."""
+        folder = self.path / "devices" / name
+        if name not in {device.name for device in self.devices()}:
+            raise UsageError(f"there is no device {name!r}: see `mien device list`")
+        serial = _certificate(folder / "device.crt").serial_number
+        with (self.path / "authority" / "revoked.txt").open("a") as revoked:
+            revoked.write(f"{serial} {name}\n")
+        shutil.rmtree(folder)
+        self.write_permissions()
+
+    def write_permissions(self) -> None:
+        """Write what each client may do, and who may no more; a running broker reads the first at once."""
+        names = [device.name for device in self.devices()]
+        _replace(self.path / "broker" / "permissions", permissions(names, Topics(), HOME_ASSISTANT).encode())
+        revoked = (self.path / "authority" / "revoked.txt").read_text().splitlines()
+        serials = [int(line.split()[0]) for line in revoked if line.strip()]
+        _replace(self.path / "authority" / "revoked.crl", self._authority.revocations(serials))
+        self._signal()
+
+    @property
+    def running(self) -> int | None:
+        """The broker's process, if one of this folder runs on this machine."""
+        with suppress(OSError, ValueError):
+            process = int((self.path / "broker" / "mosquitto.pid").read_text())
+            if Path(f"/proc/{process}/comm").read_text().strip() == "mosquitto":  # the number may be another's by now
+                return process
+        return None
+
+    def _signal(self) -> None:
+        """mosquitto reads its permissions again on SIGHUP, its list of revocations only when it starts."""
+        if (process := self.running) is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGHUP)
+
+
+def _keep(identity: Identity, stem: Path) -> None:
+    stem.with_suffix(".crt").write_bytes(identity.certificate)
+    write_secret(stem.with_suffix(".key"), identity.key)
+
+
+def _certificate(file: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(file.read_bytes())
+
+
+def _replace(file: Path, content: bytes) -> None:
+    """At once or not at all: a broker may read it at any time."""
+    beside = file.with_suffix(".new")
+    write_secret(beside, content)
+    beside.replace(file)
