@@ -44,7 +44,7 @@ lint: $(VENV)/test
 
 system: ## install with apt what the tests need besides Python; as root
 	apt-get update
-	apt-get install --yes --no-install-recommends mmdebstrap mosquitto openssl postgresql sqlite3
+	apt-get install --yes --no-install-recommends mmdebstrap mosquitto openssl postgresql sqlite3 systemd
 
 clean:
 	rm -rf $(VENV) build *.egg-info

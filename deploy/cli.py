@@ -34,8 +34,8 @@ def init(
     if os.getuid() == 0:
         typer.echo("made by root, so the broker will run as root: better make it as a user of its own", err=True)
     typer.echo(f"{made.path} holds the keys of all devices: keep a copy, and keep it to yourself", err=True)
-    typer.echo(f"mosquitto -c {made.path}/broker/mosquitto.conf")
-    typer.echo(f"mien collect --config {made.path}/collector/collector.toml")
+    typer.echo(f"sudo systemctl enable --now {made.path}/systemd/mien-broker.service")
+    typer.echo(f"sudo systemctl enable --now {made.path}/systemd/mien-collector.service")
     typer.echo(f"mien device add NAME --server {made.path}")
 
 

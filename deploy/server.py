@@ -28,6 +28,7 @@ from mien.topics import Topics
 from .authority import Authority, Identity, write_secret
 from .configurations import agent_toml, collector_toml, mosquitto_conf, server_toml
 from .permissions import COLLECTOR, permissions
+from .units import units
 
 HOME_ASSISTANT = "homeassistant"
 
@@ -73,13 +74,15 @@ class ServerFolder:
             raise UsageError(f"{path} is not empty: name a new folder, or use the server in it as it is")
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         authority = Authority.found(path / "authority", hosts[0])
-        for folder in ("broker", "broker/data", "collector", "collector/data", "devices"):
+        for folder in ("broker", "broker/data", "collector", "collector/data", "devices", "systemd"):
             (path / folder).mkdir(mode=0o700)
         _keep(authority.server(hosts), path / "broker" / "server")
         _keep(authority.client(COLLECTOR), path / "collector" / "collector")
         (path / "broker" / "mosquitto.conf").write_text(mosquitto_conf(path, port, getpass.getuser()))
         (path / "collector" / "collector.toml").write_text(collector_toml(path, hosts[0], port))
         (path / "authority" / "revoked.txt").touch()
+        for name, unit in units(path, getpass.getuser()).items():
+            (path / "systemd" / name).write_text(unit)
         (path / "server.toml").write_text(server_toml(hosts, port))
         made = cls(path)
         made.write_permissions()
