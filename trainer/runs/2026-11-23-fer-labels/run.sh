@@ -4,6 +4,6 @@
 # bash run.sh fer2013.csv.xz fer2013new.csv OUT_FOLDER
 set -euo pipefail
 first="$(dirname "$0")/../2026-11-22-balanced/model.keras"
-mien train --data "$1" --ferplus "$2" --labels fer --from "$first" --teacher "$first" --epochs 28 \
-    --learning-rate 1.5e-3 --weight-decay 0.05 --class-weighting 0.3 --label-smoothing 0.05 --mixup 0.2 \
+mien train --data "$1" --ferplus "$2" --labels fer --from "$first" --teacher "$first" --epochs 18 \
+    --learning-rate 1.2e-3 --weight-decay 0.05 --class-weighting 0.3 --label-smoothing 0.05 --mixup 0.2 \
     --rotation-degrees 12 --scale 0.15 --shift-pixels 4 --erased-share 0.2 --run "$3/fer-labels"
