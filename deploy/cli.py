@@ -73,15 +73,13 @@ def revoke(
     name: Annotated[str, typer.Argument(help="The device's name.")],
     server: ServerOption = Path(),
 ) -> None:
-    """Take a device's permissions at once, and its certificate with the broker's next start."""
+    """Take a device's permissions and certificate away, at once."""
     from .server import ServerFolder
 
     folder = ServerFolder(server)
     folder.revoke(name)
-    if folder.running is not None:
-        typer.echo(f"{name} can write and read nothing any more", err=True)
-    typer.echo(
-        "restart the MQTT broker to end its connection: mosquitto reads its list of revoked certificates only then, "
-        "and nothing is lost by it",
-        err=True,
-    )
+    if folder.running is None:
+        typer.echo("the MQTT broker does not run here: restart it where it runs, with this folder", err=True)
+    else:
+        typer.echo(f"{name} can write and read nothing any more, and cannot connect again", err=True)
+        typer.echo("restart the MQTT broker to end a connection that it has now; nothing is lost by it", err=True)

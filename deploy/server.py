@@ -140,7 +140,7 @@ class ServerFolder:
         return None
 
     def _signal(self) -> None:
-        """mosquitto reads its permissions again on SIGHUP, its list of revocations only when it starts."""
+        """mosquitto 2 reads its permissions and its list of revocations again on SIGHUP, and keeps its connections."""
         if (process := self.running) is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(process, signal.SIGHUP)

@@ -65,8 +65,7 @@ class _Probe:
         for version in map(MQTTProtocolVersion, wanted):
             if self._connect(version):
                 return self
-        host, port = self._settings.address
-        raise ConnectionRefused(f"{host}:{port} takes the connection and says nothing: is it an MQTT broker?")
+        raise ConnectionRefused(self._settings.silence())
 
     def __exit__(self, *_: object) -> None:
         self._client.disconnect()

@@ -196,7 +196,8 @@ class Connection:
             if self._granted:
                 retry_s = FIRST_RETRY_S
                 self._watch_for_another()
-            self._events.put(Away(why or f"the connection ended ({self._why or 'no answer'})"))
+            ended = f"the connection ended ({self._why})" if self._answered else self._settings.silence()
+            self._events.put(Away(why or ended))
             self._closing.wait(retry_s * random.uniform(0.5, 1.0))
             retry_s = min(LONGEST_RETRY_S, retry_s * 2)
 

@@ -96,3 +96,10 @@ class Mqtt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "Client identifier not valid": "give the device or collector another name",
         }.get(reason, "see the broker's log")
         return f"the broker at {host}:{port} refuses this client ({reason}): {cure}"
+
+    def silence(self) -> str:
+        """A broker that ends the connection without an answer, as a line with the cure."""
+        host, port = self.address
+        # TLS 1.3 tells a client of its certificate's refusal only after the handshake, by an end.
+        cure = "see its log" if self.certificate_file is None else "is mqtt.certificate_file revoked or run out?"
+        return f"the broker at {host}:{port} ends the connection without an answer: {cure}"

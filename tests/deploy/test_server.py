@@ -79,8 +79,9 @@ def broker(folder: ServerFolder) -> Iterator[Broker]:
 
 
 def identity(folder: ServerFolder, name: str) -> Mqtt:
-    """A device's own settings, with its identity where it was made and not in /etc."""
-    place = folder.path / "devices" / name
+    """A device's own settings, with its identity in a folder beside the server's and not in /etc."""
+    place = folder.path.parent / name
+    shutil.copytree(folder.path / "devices" / name, place, dirs_exist_ok=True)
     text = (place / "agent.toml").read_text().replace("/etc/mien", str(place))
     (place / "here.toml").write_text(text)
     return load(place / "here.toml", AgentSettings).mqtt
@@ -244,6 +245,9 @@ def test_a_revoked_device_is_silenced_at_once_and_refused_from_the_next_start(
         assert talker.publish("mien/kitchen/motion") != "Not authorized"
         folder.revoke("kitchen")
         wait_for(lambda: talker.publish("mien/kitchen/motion") == "Not authorized")
+    (check,) = broker_check(mqtt, "kitchen")
+    assert check.message.endswith("ends the connection without an answer")
+    assert check.cure == "is mqtt.certificate_file revoked or run out?"
     broker.stop()
     broker.start()
     _refused(mqtt, context)
