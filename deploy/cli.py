@@ -39,6 +39,21 @@ def init(
     typer.echo(f"mien device add NAME --server {made.path}")
 
 
+@server.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="The server's folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Look at a server's folder as mosquitto, the collector and systemd will. Exit code 1 if anything is an error."""
+    from mien.diagnosis import tell
+
+    from .server import ServerFolder
+    from .server_check import server_check
+
+    if not tell(server_check(ServerFolder(folder)), as_json=as_json):
+        raise typer.Exit(1)
+
+
 @device.command()
 def add(
     name: Annotated[str, typer.Argument(help="The device's name: lower-case letters, digits and hyphens.")],

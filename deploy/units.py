@@ -39,7 +39,7 @@ UMask=0077
 
 def units(folder: Path, user: str) -> dict[str, str]:
     """The units' files by name, for programs where this machine has them."""
-    mosquitto = shutil.which("mosquitto", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+    mosquitto = program("mosquitto")
     mien = shutil.which("mien", path=str(Path(sys.executable).parent)) or "/usr/local/bin/mien"
     broker = f"{mosquitto or '/usr/sbin/mosquitto'} -c {folder}/broker/mosquitto.conf"
     collector = f"{mien} collect --config {folder}/collector/collector.toml"
@@ -73,3 +73,8 @@ def _unit(about: str, command: str, user: str, folder: Path, writes: str, *, ext
     home = "read-only" if str(folder).startswith("/home/") else "yes"
     tail = "\n[Install]\nWantedBy=multi-user.target\n"
     return textwrap.dedent(head) + extra + HARDENED.format(home=home) + tail
+
+
+def program(name: str) -> str | None:
+    """Where a program is, also where Debian keeps those that only root used to need."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")

@@ -11,12 +11,11 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from mien.diagnosis import Diagnosis, error, failed, ok, warning
 from mien.errors import ConnectionRefused, MienError
 from mien.mqtt import Mqtt
 from mien.status import CollectorStatus, decode_collector_status
 from mien.topics import Topics
-
-from .diagnosis import Diagnosis, error, failed, ok, warning
 
 ANSWER_S = 5.0
 COLLECTORS_S = 2.0

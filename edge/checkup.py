@@ -13,13 +13,13 @@ import numpy as np
 
 from mien.card import DEFAULT_MODEL
 from mien.classifier import Classifier
+from mien.diagnosis import Diagnosis, error, failed, ok, warning
 from mien.errors import CameraError, ConfigurationError, MienError
 from mien.preprocessing import SIDE_PIXELS
 
 from .camera import check_camera, open_camera
 from .clock import Clock
 from .detector import open_detector
-from .diagnosis import Diagnosis, error, failed, ok, warning
 from .eye import Eye
 from .feed import Feed
 from .frame import Frame
