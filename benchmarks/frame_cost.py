@@ -21,7 +21,7 @@ from mien.edge.frame import Frame, read_picture
 from mien.edge.motion import Always
 from mien.edge.outbox import Outbox
 from mien.edge.rhythm import Rhythm
-from mien.edge.settings import AgentSettings, Camera, Motion
+from mien.edge.settings import AgentSettings, Camera, Faces, Motion
 from mien.edge.vision import Vision
 from mien.faces import HaarDetector
 
@@ -47,11 +47,10 @@ class MemoryEye:
         yield self._frames
 
 
-def run_agent(frames: Iterator[Frame], detector: HaarDetector, classifier: Classifier, faces: dict[str, Any]) -> None:
+def run_agent(frames: Iterator[Frame], detector: HaarDetector, classifier: Classifier, faces: Faces) -> None:
     """The agent's own loop over frames, into an outbox of its own, until they end."""
     longest = Motion(kind="always", longest_capture_s=1e9)
-    settings = AgentSettings(device="benchmark", motion=longest)
-    settings = AgentSettings(device="benchmark", motion=longest, faces=type(settings.faces)(**faces))
+    settings = AgentSettings(device="benchmark", motion=longest, faces=faces)
     with (
         tempfile.TemporaryDirectory() as folder,
         Outbox(Path(folder) / "outbox.db", device=settings.device) as outbox,
@@ -100,7 +99,7 @@ def cost_of_a_frame(camera: Camera, count: int) -> dict[str, float | str]:
             yield Frame(picture, number / 10)  # ten a second, so that observations fall due as on a device
         whole_s = time.perf_counter() - begun_s
 
-    run_agent(frames(), detector, classifier, {})
+    run_agent(frames(), detector, classifier, Faces())
     milliseconds = 1000 / len(pictures)
     return {
         "runtime": classifier.runtime,
@@ -127,5 +126,5 @@ def memory_growth(portrait: Path) -> dict[str, float | str]:
             if number in (FIRST, LAST):
                 memory[number] = memory_bytes()
 
-    run_agent(frames(), HaarDetector(smallest=40), Classifier(), {"smallest_crop": 24, "least_sharpness": 0.0})
+    run_agent(frames(), HaarDetector(smallest=40), Classifier(), Faces(smallest_crop=24, least_sharpness=0.0))
     return {"rss_mb": memory[LAST] / 1e6, "rss_growth": memory[LAST] / memory[FIRST]}
