@@ -12,7 +12,7 @@ ARM64_TESTS := $(addprefix edge/test_,agent_command.py camera.py classify.py det
 	outbox_cap.py outbox_damage.py outbox_time.py uplink.py) \
 	$(addprefix mien/test_,classifier.py faces.py observation.py preprocessing.py)
 
-.PHONY: demo test test-arm64 faults fuzz lint system clean
+.PHONY: demo test test-arm64 test-flash faults fuzz lint locks system clean
 
 demo: $(VENV)/demo ## run the whole path on this machine; hand flags on with DEMO="--seconds 20"
 	@$(BIN)/mien demo $(DEMO)
@@ -26,6 +26,9 @@ test-arm64: $(VENV)/test $(VENV)/arm64/python ## run the device's tests as a Pi'
 	rm -rf build
 	$(BIN)/python -m pytest tests/arm64
 	cd $(VENV)/arm64 && ./python -m pytest -p no:cacheprovider -k "not can_mend" $(ARM64_TESTS:%=$(CURDIR)/tests/%)
+
+test-flash: $(VENV)/test $(VENV)/arm64/python ## flash a card's image, install from it on an emulated Pi, see its rows arrive
+	$(BIN)/python -m pytest tests/flash $(TEST)
 
 faults: $(VENV)/test ## kill everything at random and look for every observation: make faults KILLS=500 SEED=1
 	PYTHONPATH=tests/support $(BIN)/python tests/faults/harness.py $(KILLS) $(SEED) $(FAULTS)
@@ -42,9 +45,12 @@ lint: $(VENV)/test
 	rm -rf build
 	MYPYPATH=$(VENV)/typed $(BIN)/mypy -p mien
 
+locks: $(VENV)/test ## lock the newest packages that a device may get; see deploy/locks
+	$(BIN)/python -m mien.deploy.lock
+
 system: ## install with apt what the tests need besides Python; as root
 	apt-get update
-	apt-get install --yes --no-install-recommends mmdebstrap mosquitto openssl postgresql sqlite3 systemd
+	apt-get install --yes --no-install-recommends dosfstools mmdebstrap mosquitto mtools openssl postgresql sqlite3 systemd
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -1,17 +1,18 @@
-"""Deploying: a server's folder and its devices' identities. The only place where its parts are put together."""
+"""Deploying: a server's folder, its devices' identities and cards. The only place where its parts are put together."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from .flash_command import ModelOption, ServerOption, SystemOption, flash
+
 app = typer.Typer()
+app.command()(flash)
 server = typer.Typer(help="Make a server's folder: MQTT broker, collector, identities.", no_args_is_help=True)
 device = typer.Typer(help="Issue and revoke devices' identities.", no_args_is_help=True)
 app.add_typer(server, name="server")
 app.add_typer(device, name="device")
-
-ServerOption = Annotated[Path, typer.Option("--server", help="The server's folder, by default this one.")]
 
 
 @server.command()
@@ -24,16 +25,22 @@ def init(
         ),
     ],
     port: Annotated[int, typer.Option(min=1, max=65535, help="Of the MQTT broker.")] = 8883,
+    operator: Annotated[str | None, typer.Option(help="Who is responsible, for the notice to print.")] = None,
+    contact: Annotated[str | None, typer.Option(help="Whom people in view may ask, for that notice.")] = None,
+    purpose: Annotated[str | None, typer.Option(help="What it is for, for that notice.")] = None,
 ) -> None:
     """Make the folder of an MQTT broker and a collector, with a certificate authority of its own."""
     import os
 
+    from .notice import notice
     from .server import ServerFolder
 
-    made = ServerFolder.made(folder, name, port)
+    made = ServerFolder.made(folder, name, port, notice(operator=operator, contact=contact, purpose=purpose))
     if os.getuid() == 0:
         typer.echo("made by root, so the broker will run as root: better make it as a user of its own", err=True)
     typer.echo(f"{made.path} holds the keys of all devices: keep a copy, and keep it to yourself", err=True)
+    typer.echo("not at work and not in education: prohibited in the EU (AI Act, Art. 5(1)(f))", err=True)
+    typer.echo(f"people in view must be told: print {made.path}/notice.html", err=True)
     typer.echo(f"sudo systemctl enable --now {made.path}/systemd/mien-broker.service")
     typer.echo(f"sudo systemctl enable --now {made.path}/systemd/mien-collector.service")
     typer.echo(f"mien device add NAME --server {made.path}")
@@ -98,3 +105,23 @@ def revoke(
     else:
         typer.echo(f"{name} can write and read nothing any more, and cannot connect again", err=True)
         typer.echo("restart the MQTT broker to end a connection that it has now; nothing is lost by it", err=True)
+
+
+@device.command()
+def pack(
+    name: Annotated[str, typer.Argument(help="The device's name.")],
+    to: Annotated[Path | None, typer.Option(help="The file, by default mien-NAME.tar.")] = None,
+    server: ServerOption = Path(),
+    model: ModelOption = None,
+    system: SystemOption = None,
+) -> None:
+    """Write what installs or upgrades a Pi that runs already: mien, the device's settings and identity."""
+    from .kit import pack_kit
+    from .packages import cache
+    from .raspberry_pi_os import TRIXIE, release_of
+    from .server import ServerFolder
+
+    file = to or Path(f"mien-{name}.tar")
+    device = ServerFolder(server).device(name)
+    pack_kit(device.folder, file, release_of(system) if system else TRIXIE, model=model, cache=cache())
+    typer.echo(f"scp {file} PI: && ssh PI 'tar xf {file.name} && sudo mien-{name}/install.sh'")

@@ -11,10 +11,10 @@ MOSQUITTO = """\
 # mosquitto takes TLS 1.2 and 1.3 by itself.
 user {user}
 listener {port}
-cafile {folder}/authority/ca.crt
+cafile {folder}/broker/ca.crt
 certfile {folder}/broker/server.crt
 keyfile {folder}/broker/server.key
-crlfile {folder}/authority/revoked.crl
+crlfile {folder}/broker/revoked.crl
 require_certificate true
 use_identity_as_username true
 allow_anonymous false
@@ -38,7 +38,7 @@ database = "{folder}/collector/data/mien.db"
 host = "{host}"
 port = {port}
 tls = true
-ca_file = "{folder}/authority/ca.crt"
+ca_file = "{folder}/collector/ca.crt"
 certificate_file = "{folder}/collector/collector.crt"
 key_file = "{folder}/collector/collector.key"
 """

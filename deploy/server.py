@@ -1,14 +1,18 @@
 """The server's folder: everything that an MQTT broker and a collector need, and the identities of the devices.
 
-authority/   ca.crt, ca.key, revoked.crl, revoked.txt      who belongs here, and who no more
-broker/      mosquitto.conf, permissions, server.crt, server.key, data/
-collector/   collector.toml, collector.crt, collector.key, data/
+authority/   ca.crt, ca.key, revoked.txt: who belongs here, and who no more; no program that runs needs it
+broker/      mosquitto.conf, permissions, ca.crt, revoked.crl, server.crt, server.key, data/
+collector/   collector.toml, postgresql.toml, ca.crt, collector.crt, collector.key, data/
+database/    password, pgpass, server.crt, server.key: for PostgreSQL, if it is used
 devices/     a folder for each: agent.toml, ca.crt, device.crt, device.key: what goes onto it
+systemd/     units; compose.yaml, .env, Dockerfile, wheels/: the same in containers
+notice.html  to print, for the people in view
 server.toml  what this folder was made for
 """
 
 import getpass
 import os
+import re
 import shutil
 import signal
 import tomllib
@@ -27,10 +31,12 @@ from mien.topics import Topics
 
 from .authority import Authority, Identity, write_secret
 from .configurations import agent_toml, collector_toml, mosquitto_conf, server_toml
+from .containers import write_containers, write_database
 from .permissions import COLLECTOR, permissions
 from .units import units
 
 HOME_ASSISTANT = "homeassistant"
+PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,15 +73,19 @@ class ServerFolder:
         self._authority = Authority(self.path / "authority")
 
     @classmethod
-    def made(cls, path: Path, hosts: Sequence[str], port: int) -> "ServerFolder":
-        """Make a new one. UsageError if there is something already: its authority must not be lost."""
+    def made(cls, path: Path, hosts: Sequence[str], port: int, told: str = "") -> "ServerFolder":
+        """Make a new one, with a notice for the people in view. UsageError if there is something already."""
         path = path.resolve()
+        if not PLAIN.fullmatch(str(path)):
+            raise UsageError(f"{path}: systemd and mosquitto want a path of letters, digits and . _ - alone")
         if path.exists() and any(path.iterdir()):
             raise UsageError(f"{path} is not empty: name a new folder, or use the server in it as it is")
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         authority = Authority.found(path / "authority", hosts[0])
         for folder in ("broker", "broker/data", "collector", "collector/data", "devices", "systemd"):
             (path / folder).mkdir(mode=0o700)
+        for folder in ("broker", "collector"):
+            (path / folder / "ca.crt").write_bytes(authority.certificate)
         _keep(authority.server(hosts), path / "broker" / "server")
         _keep(authority.client(COLLECTOR), path / "collector" / "collector")
         (path / "broker" / "mosquitto.conf").write_text(mosquitto_conf(path, port, getpass.getuser()))
@@ -83,6 +93,9 @@ class ServerFolder:
         (path / "authority" / "revoked.txt").touch()
         for name, unit in units(path, getpass.getuser()).items():
             (path / "systemd" / name).write_text(unit)
+        write_database(path, authority)
+        write_containers(path, hosts[0], port)
+        (path / "notice.html").write_text(told)
         (path / "server.toml").write_text(server_toml(hosts, port))
         made = cls(path)
         made.write_permissions()
@@ -96,6 +109,13 @@ class ServerFolder:
             if (folder / "device.crt").exists()
         ]
 
+    def device(self, name: str) -> Device:
+        """One of them. UsageError if there is no such device."""
+        for device in self.devices():
+            if device.name == name:
+                return device
+        raise UsageError(f"there is no device {name!r}: issue it with `mien device add`, or see `mien device list`")
+
     def add(self, name: str) -> Device:
         """Issue a device's identity. UsageError if the name is none, or taken."""
         if not is_device_name(name):
@@ -108,13 +128,11 @@ class ServerFolder:
         (folder / "agent.toml").write_text(agent_toml(name, self.server.hosts[0], self.server.port))
         _keep(self._authority.client(name), folder / "device")
         self.write_permissions()
-        return next(device for device in self.devices() if device.name == name)
+        return self.device(name)
 
     def revoke(self, name: str) -> None:
         """Take a device's permissions and its certificate away. UsageError if there is no such device."""
-        folder = self.path / "devices" / name
-        if name not in {device.name for device in self.devices()}:
-            raise UsageError(f"there is no device {name!r}: see `mien device list`")
+        folder = self.device(name).folder
         serial = _certificate(folder / "device.crt").serial_number
         with (self.path / "authority" / "revoked.txt").open("a") as revoked:
             revoked.write(f"{serial} {name}\n")
@@ -127,7 +145,7 @@ class ServerFolder:
         _replace(self.path / "broker" / "permissions", permissions(names, Topics(), HOME_ASSISTANT).encode())
         revoked = (self.path / "authority" / "revoked.txt").read_text().splitlines()
         serials = [int(line.split()[0]) for line in revoked if line.strip()]
-        _replace(self.path / "authority" / "revoked.crl", self._authority.revocations(serials))
+        _replace(self.path / "broker" / "revoked.crl", self._authority.revocations(serials))
         self._signal()
 
     @property

@@ -33,10 +33,11 @@ def server_check(folder: ServerFolder) -> Iterator[Diagnosis]:
     yield from _broker(folder)
     yield _collector(folder.path)
     yield from _units(folder.path)
+    yield from _containers(folder.path)
 
 
 def _keys(path: Path) -> Iterator[Diagnosis]:
-    keys = sorted(path.rglob("*.key"))
+    keys = sorted(file for file in path.rglob("*") if file.suffix == ".key" or file.name in ("password", "pgpass"))
     open_keys = [key for key in keys if key.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
     for key in open_keys:
         yield error("keys", f"{key} is open to other users", f"chmod 600 {key}, and think of who may have read it")
@@ -120,3 +121,17 @@ def _units(path: Path) -> Iterator[Diagnosis]:
             yield error("units", f"systemd does not take {unit.name} ({complaint})", "mend it, or make a new folder")
         else:
             yield ok("units", f"systemd takes {unit.name}")
+
+
+def _containers(path: Path) -> Iterator[Diagnosis]:
+    """Docker is another way to run the same, so nothing is said where it is not."""
+    docker = shutil.which("docker")
+    compose = [docker or "docker", "compose"]
+    if docker is None or subprocess.run([*compose, "version"], capture_output=True, check=False).returncode:
+        return
+    told = subprocess.run([*compose, "config", "--quiet"], cwd=path, capture_output=True, text=True, check=False)
+    if told.returncode:
+        complaint = (told.stderr.strip().splitlines() or ["no reason given"])[-1]
+        yield error("containers", f"Docker does not take compose.yaml ({complaint})", "mend it, or make a new folder")
+    else:
+        yield ok("containers", "Docker takes compose.yaml")

@@ -1,4 +1,4 @@
-"""systemd's units of the server: the MQTT broker and the collector of one folder."""
+"""systemd's units: the MQTT broker and the collector of a server's folder, and a device's agent."""
 
 import os
 import shutil
@@ -30,11 +30,58 @@ MemoryDenyWriteExecute=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
 CapabilityBoundingSet=
 AmbientCapabilities=
 UMask=0077
 """
 """For programs that need the network and one folder."""
+
+
+AGENT_UNIT = "mien-agent.service"
+AGENT = """\
+# Made by mien; the next release writes it anew. Changes go into /etc/systemd/system/mien-agent.service.d/.
+[Unit]
+Description=mien's agent: reads facial expressions when something moves
+Documentation=file:///etc/mien/agent.toml
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+User=mien
+ExecStart=/usr/bin/python3 -P -m mien agent run --config /etc/mien/agent.toml
+Environment=PYTHONPATH=/opt/mien/current PYTHONPYCACHEPREFIX=/var/cache/mien
+Environment=GPIOZERO_PIN_FACTORY=lgpio LG_WD=/run/mien
+WorkingDirectory=/run/mien
+RuntimeDirectory=mien
+StateDirectory=mien
+CacheDirectory=mien
+WatchdogSec=60
+TimeoutStartSec=180
+Restart=always
+RestartSec=2
+RestartSteps=6
+RestartMaxDelaySec=120
+# Nothing that another start would mend: wrong options, a configuration or a package that is not there.
+RestartPreventExitStatus=2 3 9
+MemoryMax=60%
+DevicePolicy=closed
+DeviceAllow=char-gpiochip rw
+DeviceAllow=char-video4linux rw
+DeviceAllow=char-media rw
+DeviceAllow=char-dma_heap rw
+"""
+"""The agent may use the pins, cameras and what they need, and write its outbox. `notify` is sent by edge/watchdog.py.
+An older systemd than trixie's ignores the two lines that make its pauses between starts longer."""
+NOT_THE_AGENT_S = ("PrivateDevices=", "ProcSubset=")
+"""It needs the devices allowed above, and /proc/cpuinfo and /proc/device-tree."""
+
+
+def agent_unit() -> str:
+    """The agent's unit on a device."""
+    hardened = HARDENED.format(home="yes").replace("AF_UNIX", "AF_UNIX AF_NETLINK")  # by which libcamera finds cameras
+    kept = [line for line in hardened.splitlines() if not line.startswith(NOT_THE_AGENT_S)]
+    return AGENT + "\n".join([*kept, "", "[Install]", "WantedBy=multi-user.target", ""])
 
 
 def units(folder: Path, user: str) -> dict[str, str]:
@@ -69,6 +116,7 @@ def _unit(about: str, command: str, user: str, folder: Path, writes: str, *, ext
         Restart=always
         RestartSec=5
         ReadWritePaths={folder}/{writes}
+        InaccessiblePaths={folder}/authority
         """
     home = "read-only" if str(folder).startswith("/home/") else "yes"
     tail = "\n[Install]\nWantedBy=multi-user.target\n"

@@ -1,7 +1,6 @@
 """The `mien` command: finds the programs' verbs through entry points and turns errors into one line and a code."""
 
 import json
-import logging
 import sys
 from importlib.metadata import entry_points, metadata
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 
 from mien.configuration_command import config
 from mien.errors import MienError, MissingExtra
+from mien.journal import log_to_stderr
 from mien.version import VERSION
 
 EXIT_CODES = """Exit codes: 0 done; 1 or 2 wrong use; 3 configuration; 4 model; 5 data; 6 the MQTT broker refused;
@@ -58,7 +58,7 @@ def _application() -> tuple[typer.Typer, dict[str, str]]:
 def main(argv: list[str] | None = None) -> int:
     """Run one command and give its exit code. What the operator can mend becomes one line on stderr."""
     arguments = sys.argv[1:] if argv is None else argv
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
+    log_to_stderr()
     app, programs = _application()
     try:
         app(args=arguments, prog_name="mien")

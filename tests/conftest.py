@@ -5,7 +5,7 @@ from pathlib import Path
 
 import postgresql
 import pytest
-from mosquitto import Mosquitto
+from mosquitto import Mosquitto, configured
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def start_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
     started: list[Mosquitto] = []
 
     def start(*lines: str) -> Mosquitto:
-        broker = Mosquitto(tmp_path, lines) if lines else Mosquitto(tmp_path)
+        broker = configured(tmp_path, *lines)
         started.append(broker)
         return broker.start()
 

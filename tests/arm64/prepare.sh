@@ -2,8 +2,8 @@
 # Makes a folder in which the device's programs run as on a Raspberry Pi OS of 64 bits, on any Debian machine:
 #   prepare.sh FOLDER [PYTHON]
 # FOLDER/emulator: qemu-user of Debian trixie (that of bookworm crashes XNNPACK). FOLDER/root: trixie's Python 3.13 for
-# arm64. FOLDER/site: mien and what it needs, from the wheels that a Pi would get. Nothing of it is set up or started,
-# so no root is needed; programs in it are run by FOLDER/python.
+# arm64, with cloud-init and netplan. FOLDER/site: mien and what it needs, from the wheels that a Pi would get. Nothing of
+# it is set up or started, so no root is needed; programs in it are run by FOLDER/python.
 set -euo pipefail
 folder=$(realpath -m "$1")
 python=$(realpath -s "${2:-python3}")
@@ -21,7 +21,7 @@ extract() {
 extract "$(dpkg --print-architecture)" qemu-user "$folder/whole"
 mv "$folder/whole/usr/bin/qemu-aarch64" "$folder/emulator"
 rm -rf "$folder/whole"
-extract arm64 python3,libstdc++6 "$folder/root"
+extract arm64 python3,libstdc++6,cloud-init,python3-netplan "$folder/root"
 
 rm -rf "$source/build"
 "$python" -m pip wheel --quiet --no-deps --wheel-dir "$folder/wheel" "$source"

@@ -1,11 +1,8 @@
 """The folder of `mien server init` with a real mosquitto: who comes in, and what each may do."""
 
 import queue
-import shutil
-import socket
 import ssl
 import stat
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 from collecting import collecting
-from mosquitto import free_port
+from mosquitto import Mosquitto
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from samples import make_observation
+from served import identity
 from sqlalchemy import text
 from waiting import wait_for
 
@@ -30,61 +28,8 @@ from mien.deploy.server import ServerFolder
 from mien.edge.broker_check import broker_check
 from mien.edge.clock import Clock
 from mien.edge.outbox import Outbox
-from mien.edge.settings import AgentSettings
 from mien.edge.uplink import Uplink
 from mien.mqtt import Mqtt
-
-
-class Broker:
-    """mosquitto by the configuration in a server's folder."""
-
-    def __init__(self, folder: ServerFolder) -> None:
-        program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-        if program is None:
-            pytest.skip("mosquitto is not installed: make system")
-        self._command = [program, "-c", str(folder.path / "broker" / "mosquitto.conf")]
-        self._port = folder.server.port
-        self._process: subprocess.Popen[bytes]
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
-        wait_for(self._answers)
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait()
-
-    def _answers(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self._port), timeout=1.0):
-                return True
-        except OSError:
-            return False
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> ServerFolder:
-    folder = ServerFolder.made(tmp_path / "server", ["localhost", "127.0.0.1"], free_port())
-    for name in ("kitchen", "hallway"):
-        folder.add(name)
-    return folder
-
-
-@pytest.fixture
-def broker(folder: ServerFolder) -> Iterator[Broker]:
-    broker = Broker(folder)
-    broker.start()
-    yield broker
-    broker.stop()
-
-
-def identity(folder: ServerFolder, name: str) -> Mqtt:
-    """A device's own settings, with its identity in a folder beside the server's and not in /etc."""
-    place = folder.path.parent / name
-    shutil.copytree(folder.path / "devices" / name, place, dirs_exist_ok=True)
-    text = (place / "agent.toml").read_text().replace("/etc/mien", str(place))
-    (place / "here.toml").write_text(text)
-    return load(place / "here.toml", AgentSettings).mqtt
 
 
 def collector(folder: ServerFolder) -> CollectorSettings:
@@ -130,7 +75,7 @@ def talking(mqtt: Mqtt, context: ssl.SSLContext | None = None) -> Iterator[Talke
 
 
 def test_a_device_s_observations_reach_the_log_and_it_sees_that_all_is_well(
-    tmp_path: Path, folder: ServerFolder, broker: Broker
+    tmp_path: Path, folder: ServerFolder, broker: Mosquitto
 ) -> None:
     mqtt, clock = identity(folder, "kitchen"), Clock("trusted")
     with collecting(collector(folder)), Outbox(tmp_path / "outbox.db", device="kitchen") as outbox:
@@ -161,21 +106,21 @@ def _refused(mqtt: Mqtt, context: ssl.SSLContext | None) -> None:
         talker.client.loop_stop()
 
 
-def test_nobody_comes_in_without_a_certificate(folder: ServerFolder, broker: Broker) -> None:
+def test_nobody_comes_in_without_a_certificate(folder: ServerFolder, broker: Mosquitto) -> None:
     mqtt = identity(folder, "kitchen")
     _refused(mqtt, ssl.create_default_context(cafile=mqtt.ca_file))
 
 
-def test_nobody_comes_in_without_encryption(folder: ServerFolder, broker: Broker) -> None:
+def test_nobody_comes_in_without_encryption(folder: ServerFolder, broker: Mosquitto) -> None:
     _refused(identity(folder, "kitchen"), None)
 
 
-def test_a_stranger_s_certificate_is_refused(tmp_path: Path, folder: ServerFolder, broker: Broker) -> None:
+def test_a_stranger_s_certificate_is_refused(tmp_path: Path, folder: ServerFolder, broker: Mosquitto) -> None:
     stranger = Authority.found(tmp_path / "stranger", "elsewhere").client("kitchen")
     _refused(identity(folder, "kitchen"), _context(tmp_path, folder, stranger.certificate, stranger.key))
 
 
-def test_an_expired_certificate_is_refused(tmp_path: Path, folder: ServerFolder, broker: Broker) -> None:
+def test_an_expired_certificate_is_refused(tmp_path: Path, folder: ServerFolder, broker: Mosquitto) -> None:
     expired = Authority(folder.path / "authority").client("kitchen", days=-1)
     _refused(identity(folder, "kitchen"), _context(tmp_path, folder, expired.certificate, expired.key))
 
@@ -188,7 +133,7 @@ def _context(tmp_path: Path, folder: ServerFolder, certificate: bytes, key: byte
     return context
 
 
-def test_the_same_is_let_in_with_its_own_certificate(folder: ServerFolder, broker: Broker) -> None:
+def test_the_same_is_let_in_with_its_own_certificate(folder: ServerFolder, broker: Mosquitto) -> None:
     """Or the refusals above would say nothing."""
     with talking(identity(folder, "kitchen")) as talker:
         assert talker.next("connected") == "Success"
@@ -207,7 +152,7 @@ def test_the_same_is_let_in_with_its_own_certificate(folder: ServerFolder, broke
         "anything",
     ],
 )
-def test_a_device_may_not_write_what_is_not_its_own(folder: ServerFolder, broker: Broker, topic: str) -> None:
+def test_a_device_may_not_write_what_is_not_its_own(folder: ServerFolder, broker: Mosquitto, topic: str) -> None:
     with talking(identity(folder, "kitchen")) as talker:
         talker.next("connected")
         assert talker.publish(topic) == "Not authorized"
@@ -215,7 +160,7 @@ def test_a_device_may_not_write_what_is_not_its_own(folder: ServerFolder, broker
             assert talker.publish(f"mien/kitchen/{own}") != "Not authorized"
 
 
-def test_a_device_may_not_read_what_is_not_for_it(folder: ServerFolder, broker: Broker) -> None:
+def test_a_device_may_not_read_what_is_not_for_it(folder: ServerFolder, broker: Mosquitto) -> None:
     with talking(identity(folder, "kitchen")) as kitchen, talking(collector(folder).mqtt) as source:
         kitchen.next("connected")
         source.next("connected")
@@ -227,7 +172,7 @@ def test_a_device_may_not_read_what_is_not_for_it(folder: ServerFolder, broker: 
         assert kitchen.next("message") == "mien/kitchen/ack"  # and nothing before it
 
 
-def test_a_collector_may_not_speak_for_a_device(folder: ServerFolder, broker: Broker) -> None:
+def test_a_collector_may_not_speak_for_a_device(folder: ServerFolder, broker: Mosquitto) -> None:
     with talking(collector(folder).mqtt) as talker:
         talker.next("connected")
         assert talker.publish("mien/kitchen/observation") == "Not authorized"
@@ -236,7 +181,7 @@ def test_a_collector_may_not_speak_for_a_device(folder: ServerFolder, broker: Br
 
 
 def test_a_revoked_device_is_silenced_at_once_and_refused_from_the_next_start(
-    folder: ServerFolder, broker: Broker
+    folder: ServerFolder, broker: Mosquitto
 ) -> None:
     mqtt = identity(folder, "kitchen")
     context = mqtt.tls_context()
@@ -255,14 +200,16 @@ def test_a_revoked_device_is_silenced_at_once_and_refused_from_the_next_start(
         assert talker.next("connected") == "Success"
 
 
-def test_a_device_that_is_added_while_the_broker_runs_may_speak_at_once(folder: ServerFolder, broker: Broker) -> None:
+def test_a_device_that_is_added_while_the_broker_runs_may_speak_at_once(
+    folder: ServerFolder, broker: Mosquitto
+) -> None:
     folder.add("garden")
     with talking(identity(folder, "garden")) as talker:
         talker.next("connected")
         wait_for(lambda: talker.publish("mien/garden/motion") != "Not authorized")
 
 
-def test_a_name_that_was_revoked_can_be_issued_anew(folder: ServerFolder, broker: Broker) -> None:
+def test_a_name_that_was_revoked_can_be_issued_anew(folder: ServerFolder, broker: Mosquitto) -> None:
     folder.revoke("kitchen")
     folder.add("kitchen")
     broker.stop()
@@ -273,8 +220,8 @@ def test_a_name_that_was_revoked_can_be_issued_anew(folder: ServerFolder, broker
 
 
 def test_keys_are_for_their_owner_alone(folder: ServerFolder) -> None:
-    keys = list(folder.path.rglob("*.key"))
-    assert len(keys) == 5  # authority, broker, collector, two devices
+    keys = [*folder.path.rglob("*.key"), folder.path / "database" / "password", folder.path / "database" / "pgpass"]
+    assert len(keys) == 8  # authority, broker, collector, database, two devices
     for secret in keys:
         assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     for place in (folder.path, *(one for one in folder.path.rglob("*") if one.is_dir())):
@@ -306,7 +253,7 @@ def test_the_commands_do_it_and_show_no_secret(tmp_path: Path, capsys: pytest.Ca
         (["device", "add", "kitchen", "--server", "made"], 2, "there is a device kitchen already"),
         (["device", "add", "Kitchen", "--server", "made"], 2, "'Kitchen' is no device name"),
         (["device", "add", "_collector", "--server", "made"], 2, "'_collector' is no device name"),
-        (["device", "revoke", "cellar", "--server", "made"], 2, "there is no device 'cellar': see `mien device list`"),
+        (["device", "revoke", "cellar", "--server", "made"], 2, "there is no device 'cellar': issue it with"),
         (["device", "revoke", "../kitchen", "--server", "made"], 2, "there is no device '../kitchen'"),
         (["device", "list", "--server", "nowhere"], 3, "nowhere is no server's folder"),
     ],

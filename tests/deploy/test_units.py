@@ -1,4 +1,4 @@
-"""systemd's own programs read the units of `mien server init`."""
+"""systemd's own programs read the units of `mien server init`, and a device's."""
 
 import shutil
 import subprocess
@@ -7,15 +7,18 @@ from pathlib import Path
 import pytest
 
 from mien.deploy.server import ServerFolder
+from mien.deploy.units import AGENT_UNIT, agent_unit
 
-UNITS = ["mien-broker.service", "mien-collector.service"]
+UNITS = ["mien-broker.service", "mien-collector.service", AGENT_UNIT]
 
 pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed: make system")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return ServerFolder.made(tmp_path / "server", ["localhost"], 8883).path / "systemd"
+    units = ServerFolder.made(tmp_path / "server", ["localhost"], 8883).path / "systemd"
+    (units / AGENT_UNIT).write_text(agent_unit())
+    return units
 
 
 def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -26,7 +29,8 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("unit", UNITS)
 def test_a_unit_is_well_formed(folder: Path, unit: str) -> None:
     told = analyze("verify", "--man=no", str(folder / unit))
-    assert unit not in told.stderr
+    newer = ("RestartSteps", "RestartMaxDelaySec")  # than the systemd of bookworm, which ignores them
+    assert not [line for line in told.stderr.splitlines() if unit in line and not any(key in line for key in newer)]
     assert told.returncode == 0
     (folder / unit).write_text((folder / unit).read_text().replace("ExecStart=/", "ExecStart=./"))
     assert analyze("verify", "--man=no", str(folder / unit)).returncode != 0

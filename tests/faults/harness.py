@@ -22,7 +22,7 @@ from pathlib import Path
 
 import journal
 import postgresql
-from mosquitto import Mosquitto
+from mosquitto import configured
 from proxy import Proxy
 
 HERE = Path(__file__).parent
@@ -115,15 +115,13 @@ class Harness:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._random = random.Random(plan.seed)
-        self._broker = Mosquitto(
+        self._broker = configured(
             plan.folder,
-            (
-                "allow_anonymous true",
-                "persistence true",
-                f"persistence_location {plan.folder}/",
-                "autosave_interval 1",
-                "max_queued_messages 100000",
-            ),
+            "allow_anonymous true",
+            "persistence true",
+            f"persistence_location {plan.folder}/",
+            "autosave_interval 1",
+            "max_queued_messages 100000",
         )
         self.log = plan.shared_log or str(plan.folder / "mien.db")
         self.outboxes: list[Path] = []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -10,9 +11,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import mien.broker
 from mien.classifier import Classifier
+from mien.deploy.raspberry_pi_os import RELEASES, Release
+from mien.deploy.wheel import write_wheel
 from mien.edge.frame import read_picture
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +49,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_every_source_file_and_the_model(wheel: Path) -> None:
     expected = {"mien/models/default.tflite", "mien/broker/portrait.jpg", "mien/broker/portrait.txt", "mien/py.typed"}
     expected.add("mien/trainer/page.html")
+    data = ("Dockerfile", "compose.yaml", "install.sh", "notice.html", "locks/bookworm.txt", "locks/trixie.txt")
+    expected |= {f"mien/deploy/{name}" for name in data}
     for folder in ("mien", "edge", "trainer", "broker", "deploy"):
         for file in (ROOT / folder).rglob("*.py"):
             name = file.relative_to(ROOT).as_posix()
@@ -53,6 +60,38 @@ def test_the_wheel_holds_every_source_file_and_the_model(wheel: Path) -> None:
         licenses = {Path(name).name for name in archive.namelist() if "/licenses/" in name}
     assert found == expected
     assert licenses == {"LICENSE", "MODEL_LICENSE"}
+
+
+def test_the_wheel_that_goes_onto_devices_is_the_same(tmp_path: Path, wheel: Path) -> None:
+    """`mien flash` makes it from what is installed, from a checkout too; twice the same, byte for byte."""
+    names = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        names.append(write_wheel(folder))
+    assert names[0].read_bytes() == names[1].read_bytes()
+    assert names[0].name == wheel.name
+    with zipfile.ZipFile(names[0]) as made, zipfile.ZipFile(wheel) as built:
+        sources = {name for name in built.namelist() if ".dist-info/" not in name}
+        assert {name for name in made.namelist() if ".dist-info/" not in name} == sources
+        for name in sources:
+            assert made.read(name) == built.read(name)
+    environment = tmp_path / "environment"
+    venv.create(environment, with_pip=True)
+    install = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps", names[0]]
+    subprocess.run(install, check=True)
+    shown = [environment / "bin" / "python", "-m", "pip", "show", "--files", "mien"]
+    assert "mien/edge/agent.py" in subprocess.run(shown, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("release", RELEASES.values(), ids=RELEASES)
+def test_the_lock_of_a_pi_s_packages_is_what_the_agent_asks_for(release: Release) -> None:
+    locked = dict(re.findall(r"^(\S+)==(\S+) \\\n    --hash=sha256:[0-9a-f]{64}$", release.lock, re.MULTILINE))
+    assert len(locked) == release.lock.count("==") > 10
+    versions = {canonicalize_name(name): version for name, version in locked.items()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for line in [*project["dependencies"], *project["optional-dependencies"]["edge"]]:
+        wanted = Requirement(line)
+        assert wanted.specifier.contains(versions[canonicalize_name(wanted.name)]), f"{line}: run `make locks`"
 
 
 class Environment:

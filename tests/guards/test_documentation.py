@@ -102,3 +102,15 @@ def test_the_file_s_links_lead_somewhere() -> None:
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_readme_s_steps_are_those_that_make_test_flash_runs() -> None:
+    steps = (ROOT / "deploy" / "README.md").read_text().splitlines()
+    real = README.split("## Run it for real")[1].split("## Read files")[0]
+    shown = [
+        line
+        for line in real.splitlines()
+        if line.startswith(("mien server", "mien device", "mien flash", "sudo systemctl"))
+    ]
+    assert len(shown) >= 5
+    assert set(shown) <= set(steps)

@@ -20,11 +20,10 @@ def free_port() -> int:
 
 @dataclass(slots=True)
 class Mosquitto:
-    """mosquitto on a port of its own, with the test's configuration; it can be killed and started again."""
+    """mosquitto by a configuration file that has it listen on this port; it can be killed and started again."""
 
-    folder: Path
-    lines: tuple[str, ...] = ("allow_anonymous true",)
-    port: int = 0
+    configuration: Path
+    port: int
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
@@ -32,14 +31,15 @@ class Mosquitto:
         program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
         if program is None:
             pytest.skip("mosquitto is not installed: make system")
-        self.port = self.port or free_port()
-        configuration = self.folder / f"mosquitto-{self.port}.conf"
-        # As root mosquitto would turn into a user that cannot read the test's folder.
-        own = [f"listener {self.port} 127.0.0.1", f"user {getpass.getuser()}"]
-        configuration.write_text("\n".join([*own, *self.lines]) + "\n")
-        self._process = subprocess.Popen([program, "-c", str(configuration)], stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen([program, "-c", str(self.configuration)], stderr=subprocess.DEVNULL)
         wait_for(self._answers)
         return self
+
+    def stop(self) -> None:
+        """As an administrator would."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
 
     def kill(self) -> None:
         """kill -9: whatever it only had in memory is gone."""
@@ -53,3 +53,13 @@ class Mosquitto:
                 return True
         except OSError:
             return False
+
+
+def configured(folder: Path, *lines: str) -> Mosquitto:
+    """mosquitto on a port of its own of the loopback, with these lines of configuration."""
+    port = free_port()
+    configuration = folder / f"mosquitto-{port}.conf"
+    # As root mosquitto would turn into a user that cannot read the test's folder.
+    own = [f"listener {port} 127.0.0.1", f"user {getpass.getuser()}"]
+    configuration.write_text("\n".join([*own, *(lines or ["allow_anonymous true"])]) + "\n")
+    return Mosquitto(configuration, port)

@@ -24,6 +24,10 @@ class PostgreSQL:
 
     folder: Path
     port: int = 0
+    authentication: tuple[str | Path, ...] = ("--auth=trust",)
+    """initdb's options for it."""
+    options: tuple[str, ...] = ()
+    """Further ones of the server."""
     _process: subprocess.Popen[bytes] | None = None
 
     def make(self) -> Self:
@@ -31,7 +35,7 @@ class PostgreSQL:
         self.folder.chmod(0o700)
         if (user := self._user()) is not None:
             os.chown(self.folder, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
-        data = ["-D", str(self.folder / "data"), "-A", "trust", "-U", "mien", "-E", "UTF8", "--no-sync"]
+        data = ["-D", self.folder / "data", *self.authentication, "-U", "mien", "-E", "UTF8", "--no-sync"]
         subprocess.run([_program("initdb"), *data], check=True, stdout=subprocess.DEVNULL, user=user, cwd=self.folder)
         self.port = free_port()
         return self.start()
@@ -39,6 +43,7 @@ class PostgreSQL:
     def start(self) -> Self:
         """Start the server and wait until it answers."""
         options = [f"port={self.port}", f"unix_socket_directories={self.folder}", "fsync=off", "log_min_messages=fatal"]
+        options += self.options
         flags = [flag for option in options for flag in ("-c", option)]
         self._process = subprocess.Popen(
             [_program("postgres"), "-D", str(self.folder / "data"), *flags],
@@ -65,7 +70,7 @@ class PostgreSQL:
 
     def _run(self, statement: str) -> None:
         engine = create_engine(
-            self.url("postgres").replace("postgresql:", "postgresql+psycopg:"),
+            f"postgresql+psycopg://mien@/postgres?host={self.folder}&port={self.port}",
             isolation_level="AUTOCOMMIT",
             poolclass=NullPool,
         )

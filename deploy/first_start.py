@@ -1,0 +1,135 @@
+"""What sets a Raspberry Pi up at its first start: cloud-init's three files (trixie), or a script (bookworm).
+
+cloud-init reads YAML, of which JSON is a part: so the files are written as JSON, and nothing in a name or a password
+needs quoting. Formats: https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html
+"""
+
+import hashlib
+import json
+import re
+import shlex
+import zoneinfo
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from mien.errors import UsageError
+
+KIT = PurePosixPath("/boot/firmware/mien")
+"""Where the Pi finds the kit: the boot partition is mounted there."""
+IMAGER_CUSTOM = "/usr/lib/raspberrypi-sys-mods/imager_custom"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wifi:
+    """A wireless network."""
+
+    name: str
+    key: str
+    """The pre-shared key, 64 hexadecimal digits: with it the passphrase is on no card."""
+    country: str
+    """ISO 3166 code of the country, whose rules the radio keeps; without one it stays off."""
+
+    @classmethod
+    def of(cls, name: str, passphrase: str, country: str) -> "Wifi":
+        """By its passphrase (IEEE 802.11i, H.4: PBKDF2 of HMAC-SHA-1, 4,096 rounds). UsageError if it can be none."""
+        if not 8 <= len(passphrase.encode()) <= 63:
+            raise UsageError("a Wi-Fi passphrase has 8 to 63 characters (WPA2, WPA3)")
+        if not 1 <= len(name.encode()) <= 32:
+            raise UsageError(f"{name!r} is no name of a Wi-Fi network: 1 to 32 bytes")
+        if not re.fullmatch("[A-Z]{2}", country):
+            raise UsageError(f"{country!r} is no country: two capital letters, NL say")
+        key = hashlib.pbkdf2_hmac("sha1", passphrase.encode(), name.encode(), 4096, 32)
+        return cls(name=name, key=key.hex(), country=country)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstStart:
+    """What a Pi becomes at its first start."""
+
+    instance: str
+    """A new one is set up again."""
+    hostname: str
+    timezone: str | None = None
+    wifi: Wifi | None = None
+    ssh_key: str | None = None
+    """A public key; without one nobody can log in over the network."""
+    user: str = "pi"
+    """Who logs in with that key."""
+
+    def __post_init__(self) -> None:
+        """UsageError for what a Pi would silently ignore."""
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", self.hostname):
+            raise UsageError(f"{self.hostname!r} is no host name: lower-case letters, digits and hyphens, at most 63")
+        if self.timezone is not None and self.timezone not in zoneinfo.available_timezones():
+            raise UsageError(f"{self.timezone!r} is no time zone: one like Europe/Amsterdam")
+        if not re.fullmatch("[a-z_][a-z0-9_-]{0,31}", self.user):
+            raise UsageError(f"{self.user!r} is no user name: lower-case letters, digits, hyphens, at most 32")
+        if self.ssh_key is not None and not re.match(r"(ssh-|ecdsa-|sk-)\S+ \S+[^\n]*$", self.ssh_key):
+            raise UsageError("the SSH key is no public key: name the file that ends in .pub")
+
+
+def files(first: FirstStart) -> dict[str, bytes]:
+    """cloud-init's three files by name."""
+    return {
+        "user-data": b"#cloud-config\n" + _json(_user_data(first)),
+        "meta-data": _json({"instance-id": first.instance, "dsmode": "local"}),
+        "network-config": _json(_network(first.wifi)),
+    }
+
+
+def _user_data(first: FirstStart) -> dict[str, Any]:
+    commands = [["python3", str(KIT / "installer.py")]]
+    data: dict[str, Any] = {"hostname": first.hostname, "manage_etc_hosts": True, "ssh_pwauth": False}
+    if first.timezone is not None:
+        data["timezone"] = first.timezone
+    if first.ssh_key is not None:
+        data["user"] = {
+            "name": first.user,
+            "lock_passwd": True,
+            "sudo": "ALL=(ALL) NOPASSWD:ALL",  # it has no password to ask for
+            "ssh_authorized_keys": [first.ssh_key],
+        }
+        commands.insert(0, ["systemctl", "enable", "--now", "ssh"])
+    return data | {"runcmd": commands}
+
+
+def _network(wifi: Wifi | None) -> dict[str, Any]:
+    network: dict[str, Any] = {"version": 2, "ethernets": {"eth0": {"dhcp4": True, "optional": True}}}
+    if wifi is not None:
+        points = {wifi.name: {"password": wifi.key}}
+        radio = {"dhcp4": True, "optional": True, "regulatory-domain": wifi.country, "access-points": points}
+        network["wifis"] = {"wlan0": radio}
+    return {"network": network}
+
+
+def _json(values: dict[str, Any]) -> bytes:
+    return json.dumps(values, indent=2).encode() + b"\n"
+
+
+def first_run(first: FirstStart) -> bytes:
+    """The script that bookworm's kernel command line starts once; it uses what Raspberry Pi Imager's own uses."""
+    custom = [IMAGER_CUSTOM]
+    commands = [[*custom, "set_hostname", first.hostname]]
+    if first.ssh_key is not None:
+        commands += [[*custom, "enable_ssh", "-k", first.ssh_key], ["/usr/lib/userconf-pi/userconf", first.user, "*"]]
+    if first.wifi is not None:
+        commands += [[*custom, "set_wlan", first.wifi.name, first.wifi.key, first.wifi.country]]
+    if first.timezone is not None:
+        commands += [[*custom, "set_timezone", first.timezone]]
+    commands += [["python3", str(KIT / "installer.py"), "--no-start"]]
+    lines = ["#!/bin/bash", f"# Made by `mien flash`, {first.instance}.", *(shlex.join(line) for line in commands)]
+    lines += ["rm -f /boot/firmware/firstrun.sh", "sed -i 's| systemd.run.*||' /boot/firmware/cmdline.txt", "exit 0"]
+    return "\n".join([*lines, ""]).encode()
+
+
+def command_line(before: str, first: FirstStart, *, cloud_init: bool) -> str:
+    """The kernel's command line, one line, that has the Pi set up as this instance."""
+    ours = ("ds=nocloud", "systemd.run", "systemd.unit=kernel-command-line.target")
+    words = [word for word in before.split() if not word.startswith(ours)]
+    if cloud_init:
+        words.append(f"ds=nocloud;i={first.instance}")
+    else:
+        words += ["systemd.run=/boot/firmware/firstrun.sh", "systemd.run_success_action=reboot"]
+        words.append("systemd.unit=kernel-command-line.target")
+    return " ".join(words) + "\n"

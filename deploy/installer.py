@@ -1,0 +1,294 @@
+"""Installs, upgrades and removes the agent on a Raspberry Pi, from the kit that this file stands in.
+
+It runs on the Pi before anything of mien is there, so it is one file that needs Python's standard library alone.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+USER = "mien"
+UNIT = "mien-agent.service"
+SECRETS = ("device.key", "password")
+COMMAND = '#!/bin/sh\nPYTHONPATH=/opt/mien/current exec /usr/bin/python3 -P -m mien "$@"\n'
+
+
+class InstallError(Exception):
+    """Something that the operator can mend, told in one line."""
+
+
+class Kit:
+    """A folder with a release of mien and the configuration of one device."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open it. InstallError if it is none."""
+        self.folder = folder
+        try:
+            manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+            self.device: str = manifest["device"]
+            self.release: str = manifest["release"]
+            self._python: str = manifest["python"]
+            self._machine: str = manifest["machine"]
+            self._files: dict[str, str] = manifest["files"]
+        except (OSError, ValueError, KeyError) as error:
+            raise InstallError(f"{folder} holds no kit of mien ({error!r}): flash the card again") from error
+
+    def check(self) -> None:
+        """InstallError if it is not for this system, or damaged."""
+        python = f"{sys.version_info.major}.{sys.version_info.minor}"
+        if (platform.machine(), python) != (self._machine, self._python):
+            raise InstallError(
+                f"this kit is for {self._machine} with Python {self._python}, here is {platform.machine()} with "
+                f"{python}: take Raspberry Pi OS of 64 bits, and name its release with --system"
+            )
+        for name, digest in self._files.items():
+            try:
+                with (self.folder / name).open("rb") as file:
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise InstallError(f"{name} of the kit cannot be read ({error}): flash the card again") from error
+            if found != digest:
+                raise InstallError(f"{name} of the kit is damaged: flash the card again")
+
+    @property
+    def key(self) -> Path:
+        """The device's private key, which leaves the kit once it is installed."""
+        return self.folder / "device" / "device.key"
+
+
+class Service(Protocol):
+    """What runs the agent."""
+
+    def enable(self) -> None:
+        """Start it with the system."""
+
+    def restart(self) -> bool:
+        """Start it now; False if it did not become ready."""
+
+    def remove(self) -> None:
+        """Stop it, and start it no more."""
+
+
+class Systemd:
+    """The agent's unit, in the system that runs, or in one under another root."""
+
+    def __init__(self, root: Path, *, start: bool) -> None:
+        """`start` is whether the agent runs from now on, or from the next start of the system."""
+        self._live = root == Path("/")
+        self._start = start and self._live
+        self._systemctl = ["systemctl"] if self._live else ["systemctl", f"--root={root}"]
+
+    def enable(self) -> None:
+        if self._live:
+            self._run("daemon-reload")
+        self._run("enable", UNIT)
+
+    def restart(self) -> bool:
+        # Type=notify: it returns when the agent has said that it is ready, or has ended
+        return not self._start or self._run("restart", UNIT)
+
+    def remove(self) -> None:
+        if self._live:
+            self._run("stop", UNIT)
+        self._run("disable", UNIT)
+
+    def _run(self, *arguments: str) -> bool:
+        try:
+            return subprocess.run([*self._systemctl, *arguments], check=False).returncode == 0
+        except FileNotFoundError as error:
+            if self._live:
+                raise InstallError("systemctl is not here: this is not Raspberry Pi OS") from error
+            return False
+
+
+class Installation:
+    """The agent's places in a system."""
+
+    def __init__(self, root: Path, service: Service) -> None:
+        """Under `root`, which is `/` but for tests and for images."""
+        self._root = root
+        self._service = service
+        self._live = root == Path("/")
+        self._home = root / "opt" / "mien"
+        self._releases = self._home / "releases"
+        self._current = self._home / "current"
+        self._shipped_settings = self._home / "agent.toml"
+        self._etc = root / "etc" / "mien"
+        self._unit = root / "etc" / "systemd" / "system" / UNIT
+        self._user = root / "etc" / "sysusers.d" / "mien.conf"
+        self._command = root / "usr" / "local" / "bin" / "mien"
+
+    @property
+    def release(self) -> str | None:
+        """The release that runs, if any."""
+        with suppress(OSError):
+            return self._current.readlink().name
+        return None
+
+    def install(self, kit: Kit) -> str:
+        """Install or upgrade, and say so in a line. InstallError, and all as it was, if the agent is not ready then."""
+        kit.check()
+        self._refuse_another_device(kit)
+        self._unpack(kit)
+        before, settings_before = self.release, self._configuration()
+        kept = self._configure(kit)
+        self._activate(kit.release)
+        self._service.enable()
+        if not self._service.restart():
+            failed = f"release {kit.release} did not get ready (see `journalctl -u mien-agent`)"
+            if before is None:
+                raise InstallError(f"{failed}: mend /etc/mien/agent.toml and install again")
+            self._restore(settings_before)
+            self._activate(before)
+            self._service.enable()
+            self._service.restart()
+            raise InstallError(f"{failed}: {before} is back")
+        if before is not None:
+            self._delete_others({before, kit.release})
+        kit.key.unlink(missing_ok=True)
+        told = f"{kit.device} has release {kit.release}"
+        return f"{told}; your agent.toml stays, the kit's lies beside it as agent.toml.new" if kept else told
+
+    def uninstall(self) -> str:
+        """Remove all but what the agent has observed, /var/lib/mien."""
+        self._service.remove()
+        for file in (self._unit, self._user, self._command):
+            file.unlink(missing_ok=True)
+        for folder in (self._home, self._etc, self._root / "var" / "cache" / "mien"):
+            shutil.rmtree(folder, ignore_errors=True)
+        if self._live:
+            subprocess.run(["systemctl", "daemon-reload"], check=False)
+            subprocess.run(["userdel", USER], check=False, stderr=subprocess.DEVNULL)
+        return "mien is gone; what it observed and has not sent stays in /var/lib/mien"
+
+    def _refuse_another_device(self, kit: Kit) -> None:
+        with suppress(OSError, ValueError):
+            device = tomllib.loads((self._etc / "agent.toml").read_text()).get("device")
+            if device != kit.device:
+                raise InstallError(f"this Pi is {device}, the kit is of {kit.device}: uninstall first")
+
+    def _unpack(self, kit: Kit) -> None:
+        release = self._releases / kit.release
+        if release.exists():
+            return
+        beside = release.with_suffix(".new")
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        with tarfile.open(kit.folder / "packages.tar.gz") as packages:
+            packages.extractall(beside, filter="data")
+        with zipfile.ZipFile(next(kit.folder.glob("*.whl"))) as wheel:
+            wheel.extractall(beside)
+        shutil.copy(kit.folder / UNIT, beside / UNIT)
+        os.sync()  # a release that has its name is whole, also after a power cut
+        beside.rename(release)
+
+    def _configure(self, kit: Kit) -> bool:
+        """Put settings and identity in place; True if settings that someone has changed were kept."""
+        self._etc.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._user.parent.mkdir(parents=True, exist_ok=True)
+        self._user.write_text(f'u {USER} - "mien agent" /var/lib/mien\nm {USER} gpio\nm {USER} video\n')
+        if self._live:
+            subprocess.run(["systemd-sysusers", str(self._user)], check=True)
+        if not kit.key.exists() and not self._has_identity(kit):
+            raise InstallError(f"the key of {kit.device} is not in the kit any more: flash the card again")
+        for file in sorted((kit.folder / "device").iterdir()):
+            if file.name != "agent.toml":
+                self._place(self._etc / file.name, file.read_bytes())
+        settings, installed = (kit.folder / "device" / "agent.toml").read_bytes(), self._etc / "agent.toml"
+        changed = installed.exists() and installed.read_bytes() not in (settings, self._shipped())
+        self._place(self._etc / ("agent.toml.new" if changed else "agent.toml"), settings)
+        if not changed:
+            (self._etc / "agent.toml.new").unlink(missing_ok=True)
+        self._place(self._shipped_settings, settings)
+        return changed
+
+    def _has_identity(self, kit: Kit) -> bool:
+        with suppress(OSError):
+            same = (self._etc / "device.crt").read_bytes() == (kit.folder / "device" / "device.crt").read_bytes()
+            return same and (self._etc / "device.key").exists()
+        return False
+
+    def _shipped(self) -> bytes | None:
+        """The settings that the last kit brought."""
+        with suppress(OSError):
+            return self._shipped_settings.read_bytes()
+        return None
+
+    def _place(self, file: Path, content: bytes) -> None:
+        """Write a file at once or not at all; a secret is the agent's alone from its first byte."""
+        beside = file.with_name(f".{file.name}")
+        beside.unlink(missing_ok=True)
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
+            written.write(content)
+            os.fsync(written.fileno())
+        if file.name not in SECRETS:
+            beside.chmod(0o644)
+        elif self._live:
+            shutil.chown(beside, USER, USER)
+        beside.replace(file)
+
+    def _activate(self, release: str) -> None:
+        """Make this release the one that runs: its unit, the command, and last the link, at once or not at all."""
+        self._unit.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(self._releases / release / UNIT, self._unit)
+        self._command.parent.mkdir(parents=True, exist_ok=True)
+        self._command.write_text(COMMAND)
+        self._command.chmod(0o755)
+        beside = self._home / "current.new"
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(Path("releases") / release)
+        beside.replace(self._current)
+
+    def _configuration(self) -> dict[Path, bytes]:
+        """The files of /etc/mien, and the settings that the last kit brought."""
+        files = [*self._etc.glob("*"), self._shipped_settings]
+        return {file: file.read_bytes() for file in files if file.is_file()}
+
+    def _restore(self, configuration: dict[Path, bytes]) -> None:
+        for file in self._configuration():
+            file.unlink()
+        for file, content in configuration.items():
+            self._place(file, content)
+
+    def _delete_others(self, releases: set[str]) -> None:
+        for folder in self._releases.iterdir():
+            if folder.name not in releases:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the shell. Exit code 1 and one line if it does not work."""
+    parser = argparse.ArgumentParser(prog="install.sh", description="Installs, upgrades or removes mien's agent.")
+    parser.add_argument("action", nargs="?", choices=["install", "uninstall"], default="install")
+    parser.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="into a system under DIR")
+    parser.add_argument("--no-start", action="store_true", help="run the agent from the system's next start on")
+    options = parser.parse_args(arguments)
+    root: Path = options.root.resolve()
+    installation = Installation(root, Systemd(root, start=not options.no_start))
+    try:
+        if root == Path("/") and os.geteuid() != 0:
+            raise InstallError("this needs root: sudo install.sh")
+        if options.action == "uninstall":
+            print(installation.uninstall())
+        else:
+            print(installation.install(Kit(Path(__file__).resolve().parent)))
+    except (InstallError, OSError, subprocess.CalledProcessError) as error:
+        print(f"mien: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

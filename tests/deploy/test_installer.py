@@ -1,0 +1,261 @@
+"""The installer that a kit brings: install, upgrade, go back, remove; here into a folder in the place of a system."""
+
+import json
+import platform
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cards import small_packages
+
+from mien.deploy.installer import Installation, InstallError, Kit, main
+from mien.deploy.kit import write_kit
+from mien.deploy.raspberry_pi_os import TRIXIE
+from mien.deploy.server import ServerFolder
+
+HERE = {"python": f"{sys.version_info.major}.{sys.version_info.minor}", "machine": platform.machine()}
+
+
+class Supervisor:
+    """In systemd's place: writes down what it was told, and says what the test wants to hear."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.ready: list[bool] = []
+
+    def enable(self) -> None:
+        self.told.append("enable")
+
+    def restart(self) -> bool:
+        self.told.append("restart")
+        return self.ready.pop(0) if self.ready else True
+
+    def remove(self) -> None:
+        self.told.append("remove")
+
+
+NewKit = Callable[..., Kit]
+
+
+@pytest.fixture
+def new_kit(tmp_path: Path, folder: ServerFolder) -> NewKit:
+    """A kit for this machine; each with another `unit` is another release."""
+    small_packages(TRIXIE, tmp_path / "cache")
+    made: list[Path] = []
+
+    def make(device: str = "kitchen", *, settings: str = "", release: str = "") -> Kit:
+        place = tmp_path / f"kit{len(made)}"
+        made.append(place)
+        write_kit(folder.path / "devices" / device, place, TRIXIE, model=None, cache=tmp_path / "cache")
+        manifest = json.loads((place / "manifest.json").read_text()) | HERE
+        manifest["release"] += release
+        (place / "manifest.json").write_text(json.dumps(manifest))
+        with (place / "device" / "agent.toml").open("a") as agent:
+            agent.write(settings)
+        return Kit(place)
+
+    return make
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def supervisor() -> Supervisor:
+    return Supervisor()
+
+
+@pytest.fixture
+def installation(root: Path, supervisor: Supervisor) -> Installation:
+    return Installation(root, supervisor)
+
+
+def agent_toml(root: Path) -> Path:
+    return root / "etc" / "mien" / "agent.toml"
+
+
+def mode(file: Path) -> int:
+    return stat.S_IMODE(file.stat().st_mode)
+
+
+def everything(root: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()}
+
+
+def test_a_release_is_there_whole_and_the_key_is_the_agent_s_alone(
+    root: Path, installation: Installation, supervisor: Supervisor, new_kit: NewKit
+) -> None:
+    kit = new_kit()
+    key = kit.key.read_bytes()
+    assert installation.install(kit) == f"kitchen has release {kit.release}"
+    assert supervisor.told == ["enable", "restart"]
+    site = root / "opt" / "mien" / "current"
+    assert site.readlink() == Path("releases") / kit.release
+    told = subprocess.run(
+        [sys.executable, "-P", "-c", "import mien, small; print(mien.__file__, small.SAYS)"],
+        env={"PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.split() == [str(site / "mien" / "__init__.py"), "there"]
+    assert (root / "etc" / "mien" / "device.key").read_bytes() == key
+    assert mode(root / "etc" / "mien" / "device.key") == 0o600
+    assert mode(agent_toml(root)) == 0o644
+    assert mode(root / "usr" / "local" / "bin" / "mien") == 0o755
+    unit = "mien-agent.service"
+    assert (root / "etc" / "systemd" / "system" / unit).read_text() == (kit.folder / unit).read_text()
+    assert not kit.key.exists()  # a card can be read by whoever holds it
+
+
+def test_installing_again_changes_nothing(root: Path, installation: Installation, new_kit: NewKit) -> None:
+    kit = new_kit()
+    installation.install(kit)
+    before = everything(root)
+    installation.install(kit)  # though the key has left the kit
+    assert everything(root) == before
+
+
+def test_an_upgrade_keeps_outbox_and_settings_that_were_changed(
+    root: Path, installation: Installation, new_kit: NewKit
+) -> None:
+    installation.install(first := new_kit(release="a"))
+    outbox = root / "var" / "lib" / "mien" / "outbox.db"
+    outbox.parent.mkdir(parents=True)
+    outbox.write_bytes(b"rows")
+    mine = agent_toml(root).read_text() + "\n[motion]\nkind = 'frames'\n"
+    agent_toml(root).write_text(mine)
+    told = installation.install(second := new_kit(release="b", settings="\n[camera]\nkind = 'usb'\n"))
+    assert told.endswith("your agent.toml stays, the kit's lies beside it as agent.toml.new")
+    assert agent_toml(root).read_text() == mine
+    assert "usb" in agent_toml(root).with_name("agent.toml.new").read_text()
+    assert outbox.read_bytes() == b"rows"
+    assert installation.release == second.release
+    installation.install(third := new_kit(release="c"))
+    releases = {folder.name for folder in (root / "opt" / "mien" / "releases").iterdir()}
+    assert releases == {second.release, third.release}
+    assert first.release not in releases
+
+
+def test_settings_that_nobody_changed_follow_the_kit(root: Path, installation: Installation, new_kit: NewKit) -> None:
+    installation.install(new_kit(release="a"))
+    installation.install(new_kit(release="b", settings="\n[camera]\nkind = 'usb'\n"))
+    assert "usb" in agent_toml(root).read_text()
+    assert not agent_toml(root).with_name("agent.toml.new").exists()
+
+
+def test_a_release_that_does_not_get_ready_gives_way_to_the_one_before(
+    root: Path, installation: Installation, supervisor: Supervisor, new_kit: NewKit
+) -> None:
+    installation.install(first := new_kit(release="a"))
+    before = everything(root)
+    supervisor.told.clear()
+    supervisor.ready = [False, True]
+    bad = new_kit(release="b", settings="\nnonsense = 1\n")
+    (bad.folder / "device" / "extra.txt").write_text("new")
+    with pytest.raises(InstallError, match=rf"b did not get ready \(see `journalctl.*{first.release} is back"):
+        installation.install(bad)
+    assert supervisor.told == ["enable", "restart", "enable", "restart"]
+    assert installation.release == first.release
+    after = everything(root)
+    assert {name: after[name] for name in after if "releases/" not in name} == {
+        name: before[name] for name in before if "releases/" not in name
+    }
+    assert bad.key.exists()  # to try again
+
+
+def test_the_first_release_that_does_not_get_ready_can_be_mended_and_tried_again(
+    installation: Installation, supervisor: Supervisor, new_kit: NewKit
+) -> None:
+    supervisor.ready = [False]
+    kit = new_kit()
+    with pytest.raises(InstallError, match=r"mend /etc/mien/agent\.toml and install again"):
+        installation.install(kit)
+    assert installation.install(kit) == f"kitchen has release {kit.release}"
+
+
+def test_a_power_cut_while_unpacking_leaves_the_release_before(
+    root: Path, installation: Installation, new_kit: NewKit
+) -> None:
+    installation.install(first := new_kit(release="a"))
+    second = new_kit(release="b")
+    half = root / "opt" / "mien" / "releases" / f"{second.release}.new"
+    half.mkdir()
+    (half / "half.py").write_text("")
+    assert installation.release == first.release
+    installation.install(second)
+    assert not half.exists()
+    assert not list((root / "opt").rglob("half.py"))
+
+
+def test_what_cannot_be_installed_is_named_and_changes_nothing(
+    root: Path, installation: Installation, new_kit: NewKit
+) -> None:
+    installation.install(new_kit())
+    before = everything(root)
+    for spoil, message in (
+        (lambda kit: (kit.folder / "packages.tar.gz").write_bytes(b"x"), r"packages\.tar\.gz of the kit is damaged"),
+        (lambda kit: (kit.folder / "packages.tar.gz").unlink(), r"packages\.tar\.gz of the kit cannot be read"),
+        (lambda kit: _tell(kit, "machine", "armv7l"), "this kit is for armv7l with Python"),
+        (lambda kit: _tell(kit, "python", "3.9"), r"with Python 3\.9, here is"),
+    ):
+        kit = new_kit(release="z")
+        spoil(kit)
+        with pytest.raises(InstallError, match=message):
+            installation.install(Kit(kit.folder))
+        assert everything(root) == before
+    with pytest.raises(InstallError, match="this Pi is kitchen, the kit is of hallway: uninstall first"):
+        installation.install(new_kit("hallway"))
+    assert everything(root) == before
+
+
+def _tell(kit: Kit, key: str, value: str) -> None:
+    manifest = json.loads((kit.folder / "manifest.json").read_text())
+    (kit.folder / "manifest.json").write_text(json.dumps(manifest | {key: value}))
+
+
+def test_a_kit_without_its_key_is_refused_on_another_pi(tmp_path: Path, new_kit: NewKit) -> None:
+    kit = new_kit()
+    Installation(tmp_path / "one", Supervisor()).install(kit)
+    with pytest.raises(InstallError, match="the key of kitchen is not in the kit any more"):
+        Installation(tmp_path / "other", Supervisor()).install(kit)
+
+
+def test_removal_leaves_nothing_but_the_data(
+    root: Path, installation: Installation, supervisor: Supervisor, new_kit: NewKit
+) -> None:
+    root.mkdir()
+    before = {"etc/hostname": b"pi"}
+    (root / "etc").mkdir()
+    (root / "etc" / "hostname").write_bytes(b"pi")
+    installation.install(new_kit())
+    (root / "var" / "lib" / "mien").mkdir(parents=True)
+    (root / "var" / "lib" / "mien" / "outbox.db").write_bytes(b"rows")
+    assert "stays in /var/lib/mien" in installation.uninstall()
+    assert everything(root) == before | {"var/lib/mien/outbox.db": b"rows"}
+    assert supervisor.told[-1] == "remove"
+
+
+@pytest.mark.skipif(shutil.which("systemctl") is None, reason="systemd is not installed: make system")
+def test_install_sh_and_systemd_have_the_agent_start_with_the_system(root: Path, new_kit: NewKit) -> None:
+    kit = new_kit()
+    subprocess.run([kit.folder / "install.sh", "--root", root], check=True, timeout=60)
+    wanted = root / "etc" / "systemd" / "system" / "multi-user.target.wants" / "mien-agent.service"
+    assert wanted.is_symlink()
+    subprocess.run([kit.folder / "install.sh", "uninstall", "--root", root], check=True, timeout=60)
+    assert not wanted.is_symlink()
+    assert not everything(root)
+
+
+def test_what_goes_wrong_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--root", str(tmp_path)]) == 1  # where the installer itself lies is no kit
+    told = capsys.readouterr().err
+    assert told.startswith("mien: ")
+    assert "holds no kit of mien" in told
+    assert told.count("\n") == 1
