@@ -49,3 +49,9 @@ def print_json(rows: Sequence[dict[str, Any]]) -> None:
     """A JSON array of objects."""
     json.dump(rows, sys.stdout, indent=1)
     print()
+
+
+def print_ndjson(rows: Sequence[dict[str, Any]]) -> None:
+    """A JSON object on each line."""
+    for row in rows:
+        print(json.dumps(row))

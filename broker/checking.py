@@ -78,9 +78,13 @@ def _rollup(connection: Connection) -> str:
         )
     }
     kept = {
-        (row.device, row.quarter, row.emotion): (row.observations, row.confidence)
+        (row.device, row.quarter, row.emotion): (
+            row.observations - row.forgotten,
+            row.confidence - row.forgotten_confidence,
+        )
         for row in connection.execute(select(rollup))
     }
+    kept = {cell: left for cell, left in kept.items() if left != (0, 0)}
     cells = counted.keys() | kept.keys()
     wrong = sum(kept.get(cell) != counted.get(cell) for cell in cells)
     return f"{wrong} of {len(cells)} cells differ from the observations" if wrong else ""

@@ -34,6 +34,9 @@ BUSY_AFTER_S = 5.0
 """Devices hear of a database that fails so long; a shorter while they need not notice."""
 GAPS_S = 60.0
 """Between counts of what is missing: as often as devices say how they are."""
+FORGET_S = 3600.0
+"""Between searches for observations older than `retention_days`."""
+DAY_MS = 86_400_000
 LONGEST_STATE = 65_536
 """Bytes of what a device may say of itself; the real ones take a few hundred."""
 RETRY_S = 1.0
@@ -53,6 +56,8 @@ class Collector:
         self._topics = Topics(settings.mqtt.root)
         self._overflow = 0
         self._gaps_s = -GAPS_S
+        self._forgets_s = 0.0
+        self._forgotten = 0
         self._instance = uuid4()
         self._state: Literal["online", "busy", "offline"] = "online"
         self._states: dict[tuple[str, str], State] = {}
@@ -84,6 +89,7 @@ class Collector:
                     self._commit(batch, stopping)
                 if self._states:
                     self._note()
+                self._forget()
             self._say("offline", wait_s=2.0)
 
     def _status(self, state: Literal["online", "busy", "offline"]) -> Message:
@@ -174,6 +180,20 @@ class Collector:
             log.error("%s", error)
             return
         self._states.clear()
+
+    def _forget(self) -> None:
+        """Delete a batch of what is older than it may be, if there is any; then look again in an hour."""
+        if not self._settings.retention_days or time.monotonic() < self._forgets_s:
+            return
+        before_ms = time.time_ns() // 1_000_000 - self._settings.retention_days * DAY_MS
+        try:
+            after = self._store.forget(before_ms, self._forgotten)
+        except DatabaseError as error:
+            log.error("old observations are not deleted yet: %s", error)
+            after = None
+        self._forgotten = after or 0
+        if after is None:
+            self._forgets_s = time.monotonic() + FORGET_S
 
     def _acknowledge(self, batch: Sequence[Arrival], answers: dict[UUID, str | None]) -> None:
         stored: dict[tuple[str, UUID], set[int]] = defaultdict(set)

@@ -20,10 +20,11 @@ from sqlalchemy import Engine
 from mien.errors import MienError
 
 from .answer import print_table
+from .counting import count_observations
 from .database import open_for_reading
 from .embedded import EmbeddedBroker
 from .live import LiveLog
-from .query import Question, count_observations
+from .question import Question
 
 PORTRAIT = Path(__file__).parent / "portrait.jpg"
 PORTRAIT_SECONDS = 40.0
@@ -110,7 +111,7 @@ def run_demo(*, source: str | None, seconds: float | None, database: Path | None
                 live.update()  # the agent sends what is left when it stops
         shown = "\n$ mien query --by emotion" + (f" --db {database}" if database else "")
         console.print(shown, style="bold", markup=False, highlight=False)
-        print_table(count_observations(engine, Question(begin=begin), by=["emotion"], zone=None), console)
+        print_table(count_observations(engine, Question(begin=begin), by=["emotion"], zone=None).rows, console)
         if database is None:
             console.print("This log is gone now; keep one with --db FILE.", style="dim")
 

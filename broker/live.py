@@ -9,7 +9,8 @@ from rich.live import Live
 from rich.table import Table
 from sqlalchemy import Engine
 
-from .query import Question, list_observations
+from .listing import list_observations
+from .question import Question
 
 SHOWN_ROWS = 12
 NEWEST_ROWS = 200

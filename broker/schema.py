@@ -16,7 +16,7 @@ from sqlalchemy import (
 
 from mien.emotions import EMOTIONS
 
-REVISION = "3"
+REVISION = "4"
 """The last step in `migrations/versions`: what this release reads and writes."""
 SCALE = 10_000
 """Scores, confidences and boxes are stored as integers in 1/10,000."""
@@ -138,8 +138,10 @@ rollup = Table(
     Column("emotion", SmallInteger, primary_key=True),
     Column("observations", BigInteger, nullable=False),
     Column("confidence", BigInteger, nullable=False),
+    *(Column(name, BigInteger, nullable=False, server_default="0") for name in ("forgotten", "forgotten_confidence")),
 )
-"""How many observations, and the sum of their confidences, by device, quarter of an hour (since 1970) and emotion."""
+"""How many observations, and the sum of their confidences, by device, quarter of an hour (since 1970) and emotion; and
+of how many, with which sum, the rows have been deleted since."""
 
 device_state = Table(
     "device_state",

@@ -15,6 +15,9 @@ class CollectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Name of this collector; each of several needs its own."""
     database: str = "mien.db"
     """The emotion log: a SQLite file, or postgresql://USER@HOST/DATABASE, whose password stands in ~/.pgpass."""
+    retention_days: Annotated[int, Meta(ge=0, le=36_500)] = 30
+    """Observations are deleted so many days after they came; 0 keeps them for ever. Counts by device, emotion and
+    quarter of an hour stay."""
     share: bool = False
     """Share the observations with other collectors, each with a name of its own and all on one PostgreSQL database. The
     MQTT broker hands each observation to one of those that share."""

@@ -15,7 +15,7 @@ from mien.emotions import EMOTIONS
 from mien.errors import DatabaseError
 from mien.observation import Observation
 
-from . import answered, counted, device_state, rollup, schema
+from . import answered, counted, device_state, retention, rollup, schema
 from .arrival import Arrival, Flaw, storable
 from .database import first_line, reading, writing
 from .device_state import State
@@ -75,6 +75,11 @@ class Store:
         """How many numbers of each device's outboxes should be here and are not. DatabaseError as for `note`."""
         with reading(self._engine) as connection:
             return count_gaps(connection)
+
+    def forget(self, before_ms: int, after: int) -> int | None:
+        """Delete a batch of what came before a moment; see `retention.forget`. DatabaseError if nothing was deleted."""
+        with writing(self._engine) as connection:
+            return retention.forget(connection, before_ms, after)
 
     def _one_by_one(self, arrivals: Sequence[Arrival], error: Exception) -> Outcome:
         """Find the arrival whose content the database does not take, and reject it: it must not hold up the others."""

@@ -16,7 +16,12 @@ DATABASE_HOST = "database"
 def write_containers(folder: Path, host: str, port: int) -> None:
     """Write compose.yaml, .env, the Dockerfile and its wheel into a server's folder."""
     keys = folder / DATABASE_HOST
-    options = {"ssl": "on", "ssl_cert_file": keys / "server.crt", "ssl_key_file": keys / "server.key"}
+    options = {
+        "hba_file": keys / "pg_hba.conf",
+        "ssl": "on",
+        "ssl_cert_file": keys / "server.crt",
+        "ssl_key_file": keys / "server.key",
+    }
     command = ["postgres", *(part for name, value in options.items() for part in ("-c", f"{name}={value}"))]
     compose = Template((files("mien.deploy") / "compose.yaml").read_text()).substitute(
         folder=folder, host=host, port=port, user=f"{os.getuid()}:{os.getgid()}", postgres=f"[{', '.join(command)}]"
@@ -35,6 +40,8 @@ def write_database(folder: Path, authority: Authority) -> None:
     identity = authority.server([DATABASE_HOST, "localhost"])
     (place / "server.crt").write_bytes(identity.certificate)
     write_secret(place / "server.key", identity.key)
+    # whoever comes over the network needs TLS and the password; the socket is the container's own
+    (place / "pg_hba.conf").write_text("local all all trust\nhostssl all all all scram-sha-256\n")
     password = secrets.token_urlsafe(32)
     write_secret(place / "password", password.encode())
     write_secret(place / "pgpass", f"*:*:mien:mien:{password}\n".encode())

@@ -6,8 +6,9 @@ from string import Template
 
 BLANK = '<span class="line">&nbsp;</span>'
 """To be filled in by hand."""
-KEPT = "Until whoever is responsible deletes it."
-"""A collector keeps its log until someone deletes from it."""
+DAYS = 30
+"""The collector's `retention_days`, unless its owner sets another."""
+KEPT = f"{DAYS} days. After that only counts remain: how often a device saw each expression in a quarter of an hour."
 
 
 def notice(*, operator: str | None, contact: str | None, purpose: str | None) -> str:

@@ -1,15 +1,19 @@
 import csv
 import io
+import itertools
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from samples import make_observation
+from sqlalchemy import text
 
 from mien.broker.arrival import decode_arrival
+from mien.broker.counting import count_observations
 from mien.broker.database import open_for_reading, open_for_writing
-from mien.broker.query import Question, count_observations, parse_groups, parse_moment, parse_since, parse_zone
+from mien.broker.question import Question, parse_groups, parse_moment, parse_since, parse_zone
 from mien.broker.store import Store
 from mien.command import main
 from mien.emotions import EMOTIONS, Emotion
@@ -85,10 +89,11 @@ def test_filters_narrow_the_log(
 
 
 def test_it_counts_by_hour_and_emotion(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    noon, one = {"hour": "2025-11-22 12:00+0000"}, {"hour": "2025-11-22 13:00+0000"}
     assert query(path, capsys, "--by", "hour,emotion", "--device", "hallway") == [
-        {"hour": "2025-11-22 12:00+0000", "emotion": "happy", "observations": 2, "mean_confidence": 0.8},
-        {"hour": "2025-11-22 12:00+0000", "emotion": "sad", "observations": 1, "mean_confidence": 0.7},
-        {"hour": "2025-11-22 13:00+0000", "emotion": "sad", "observations": 1, "mean_confidence": 0.7},
+        noon | {"emotion": "happy", "observations": 2, "share": 0.5, "mean_confidence": 0.8},
+        noon | {"emotion": "sad", "observations": 1, "share": 0.25, "mean_confidence": 0.7},
+        one | {"emotion": "sad", "observations": 1, "share": 0.25, "mean_confidence": 0.7},
     ]
 
 
@@ -98,7 +103,7 @@ def test_it_counts_by_hour_and_emotion(path: str, capsys: pytest.CaptureFixture[
      ("Pacific/Auckland", {"2025-11-23": 6}), ("America/Los_Angeles", {"2025-11-22": 6})],
 )  # fmt: skip
 def test_days_are_those_of_the_time_zone(path: str, zone: str, days: dict[str, int]) -> None:
-    rows = count_observations(open_for_reading(path), Question(), by=["day"], zone=ZoneInfo(zone))
+    rows = count_observations(open_for_reading(path), Question(), by=["day"], zone=ZoneInfo(zone)).rows
     assert {row["day"]: row["observations"] for row in rows} == days
 
 
@@ -130,12 +135,69 @@ def test_csv_has_the_same_rows(path: str, capsys: pytest.CaptureFixture[str]) ->
     ]
 
 
+def test_the_rollup_and_the_rows_give_the_same_answer(path: str) -> None:
+    """A floor of confidence that every row passes has the rows asked."""
+    engine = open_for_reading(path)
+    ends = [(None, None), (0, 60), (7, 61.5), (59.995, None), (None, 59.995), (20, 22), (1, 2), (-600, 900), (15, 15)]
+    groups = (["hour"], ["emotion", "device"], ["weekday", "emotion"], ["day", "device"])
+    asked: tuple[Question, ...] = (Question(), Question(devices=["hallway"]), Question(emotions=["happy", "sad"]))
+    answers = set()
+    for (begin, end), by, about in itertools.product(ends, groups, asked):
+        question = replace(about, begin=_after(begin), end=_after(end))
+        kept = count_observations(engine, question, by=by, zone=UTC)
+        counted = count_observations(engine, replace(question, least_confidence=0.0001), by=by, zone=UTC)
+        assert kept.rows == counted.rows, (question, by)
+        assert kept.source.startswith("the counts by quarters of an hour")
+        assert counted.source == "the rows, since the counts kept do not know a confidence"
+        answers.add(str(kept.rows))
+    assert len(answers) > 20
+
+
+def _after(minutes: float | None) -> datetime | None:
+    return None if minutes is None else BEGIN + timedelta(minutes=minutes)
+
+
+def test_minutes_weekdays_and_models(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    minutes = query(path, capsys, "--by", "minute", "--device", "hallway", "--emotion", "sad")
+    assert [row["minute"] for row in minutes] == ["2025-11-22 12:59+0000", "2025-11-22 13:00+0000"]
+    assert [row["weekday"] for row in query(path, capsys, "--by", "weekday")] == ["6 Saturday", "7 Sunday"]
+    assert [row["model"] for row in query(path, capsys, "--by", "model")] == ["0123456789ab"]
+
+
+def test_rows_of_a_capture_of_a_model_and_of_some_confidence(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_for_reading(path).connect() as log:
+        capture = log.execute(text("SELECT capture FROM emotion_log ORDER BY at LIMIT 1")).scalar_one()
+    (row,) = query(path, capsys, "--capture", capture)
+    assert row["at"] == "2025-11-22T12:00:00.000+00:00"
+    assert len(query(path, capsys, "--confidence", "0.8")) == 1
+    assert len(query(path, capsys, "--model", "0123456789ab")) == 6
+    assert query(path, capsys, "--model", "ba9876543210") == []
+
+
+def test_explain_says_where_an_answer_is_from(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, source in (
+        (["--by", "hour"], "the counts by quarters of an hour"),
+        (["--by", "hour", "--since", "5000w"], "the counts by quarters of an hour, and the rows of those cut by"),
+        (["--by", "minute"], "the rows, since the counts kept do not know minute"),
+        ([], "the rows"),
+    ):
+        assert main(["query", "--db", path, "--explain", *arguments]) == 0
+        assert f"answered from {source}" in capsys.readouterr().err
+
+
+def test_ndjson_is_a_line_for_each(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "--db", path, "--format", "ndjson"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(rows) == 6
+    assert {row["device"] for row in rows} == {"hallway", "cellar"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--since", "soon"], "cannot read 'soon' as a duration: write 90s"),
         (["--from", "yesterday"], "cannot read 'yesterday' as a time"),
-        (["--by", "mood"], "cannot group by 'mood': choose from day, hour, device, emotion"),
+        (["--by", "mood"], "cannot group by 'mood': choose from minute, hour, day, weekday, emotion"),
         (["--emotion", "contempt"], "there is no emotion 'contempt': choose from angry"),
         (["--timezone", "Mars/Base"], "there is no time zone 'Mars/Base'"),
         (["--timezone", "Europe"], "there is no time zone 'Europe'"),
@@ -144,6 +206,9 @@ def test_csv_has_the_same_rows(path: str, capsys: pytest.CaptureFixture[str]) ->
         (["--by", ""], "cannot group by ''"),
         (["--since", "1h", "--from", "2025-11-22"], "give one of them"),
         (["--csv", "--json"], "give one of them"),
+        (["--format", "json", "--csv"], "give one of them"),
+        (["--format", "xml"], "there is no format 'xml': choose from table, csv, json, ndjson"),
+        (["--capture", "kitchen"], "'kitchen' is no capture"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_answered_with_the_cure(

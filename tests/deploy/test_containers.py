@@ -6,6 +6,8 @@ compose_spec.json is the schema of the Compose specification that docker-compose
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,15 +16,19 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from mosquitto import Mosquitto, free_port
 from postgresql import PostgreSQL
-from sqlalchemy import text
+from samples import make_observation
+from served import identity
 
-from mien.broker.database import open_for_writing
 from mien.broker.settings import CollectorSettings
 from mien.configuration import load
 from mien.deploy.server import ServerFolder
-from mien.errors import DatabaseError
+from mien.edge.clock import Clock
+from mien.edge.outbox import Outbox
+from mien.edge.uplink import Uplink
 
+MIEN = Path(sys.executable).parent / "mien"
 SCHEMA = json.loads((Path(__file__).parent / "compose_spec.json").read_text())
 
 
@@ -85,7 +91,7 @@ def served() -> Iterator[tuple[ServerFolder, PostgreSQL]]:
     """PostgreSQL with the files and options of compose.yaml, where also the user that it runs as can go."""
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
-        folder = ServerFolder.made(Path(place) / "server", ["localhost"], 8883)
+        folder = ServerFolder.made(Path(place) / "server", ["localhost"], free_port())
         folder.path.chmod(0o755)
         database = folder.path / "database"
         command = yaml.safe_load((folder.path / "compose.yaml").read_text())["services"]["database"]["command"]
@@ -103,16 +109,40 @@ def served() -> Iterator[tuple[ServerFolder, PostgreSQL]]:
             server.stop()
 
 
-def test_the_collector_reaches_postgresql_over_tls_with_its_password_and_nobody_does_without(
-    served: tuple[ServerFolder, PostgreSQL], monkeypatch: pytest.MonkeyPatch
+def test_the_collector_stores_in_postgresql_over_tls_with_its_password_and_nobody_does_without(
+    served: tuple[ServerFolder, PostgreSQL], tmp_path: Path
 ) -> None:
+    """Programs of their own connect: where TensorFlow is imported, as trainer's tests do, libpq crashes over TLS."""
     folder, server = served
-    url = load(folder.path / "collector" / "postgresql.toml", CollectorSettings).database
+    file = folder.path / "collector" / "postgresql.toml"
+    url = load(file, CollectorSettings).database
     here = url.replace("@database/", f"@localhost:{server.port}/")  # a name that only containers have
     assert here != url
-    monkeypatch.setenv("PGPASSFILE", str(folder.path.parent / "pgpass"))
-    with open_for_writing(here).connect() as connection:
-        assert connection.execute(text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")).scalar() is True
-    monkeypatch.setenv("PGPASSFILE", "/nowhere")
-    with pytest.raises(DatabaseError, match="password"):
-        open_for_writing(here)
+    file.write_text(file.read_text().replace(url, here))
+    environment = os.environ | {"PGPASSFILE": str(folder.path.parent / "pgpass")}
+    broker = Mosquitto(folder.path / "broker" / "mosquitto.conf", folder.server.port).start()
+    collector = subprocess.Popen([MIEN, "collect", "--config", file], env=environment, stderr=subprocess.DEVNULL)
+    folder.add("hallway")
+    try:
+        clock = Clock("trusted")
+        with Outbox(tmp_path / "outbox.db", device="hallway") as outbox:
+            outbox.append(lambda name, seq: make_observation(name, seq, device="hallway"), clock.moment())
+            mqtt = identity(folder, "hallway")
+            with Uplink(mqtt, device="hallway", model_id="0123456789ab", outbox=outbox, clock=clock) as uplink:
+                assert uplink.drain(30)
+    finally:
+        collector.terminate()
+        collector.wait(30)
+        broker.stop()
+    ask = [MIEN, "query", "--json", "--db", here]
+    told = subprocess.run(ask, env=environment, capture_output=True, text=True, check=True)
+    assert [row["device"] for row in json.loads(told.stdout)] == ["hallway"]
+    refused = subprocess.run(
+        ask, env=environment | {"PGPASSFILE": "/nowhere"}, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 8
+    assert "password" in refused.stderr
+    ask[-1] = here.replace("verify-full", "disable")
+    unencrypted = subprocess.run(ask, env=environment, capture_output=True, text=True, check=False)
+    assert unencrypted.returncode == 8
+    assert "no encryption" in unencrypted.stderr

@@ -72,6 +72,7 @@ def test_commands_import_their_parts_only_when_they_run(file: Path) -> None:
         ".doctor_command",
         ".flash_command",
         ".options",
+        ".query_command",
         ".rejected_command",
         ".train_command",
     }
