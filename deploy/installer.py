@@ -187,7 +187,10 @@ class Installation:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         with tarfile.open(kit.folder / "packages.tar.gz") as packages:
-            packages.extractall(beside, filter="data")
+            if hasattr(tarfile, "data_filter"):
+                packages.extractall(beside, filter="data")
+            else:  # bookworm's Python is too old for it; the archive has the hash that it should have
+                packages.extractall(beside)
         with zipfile.ZipFile(next(kit.folder.glob("*.whl"))) as wheel:
             wheel.extractall(beside)
         shutil.copy(kit.folder / UNIT, beside / UNIT)
