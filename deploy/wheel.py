@@ -4,7 +4,7 @@ import base64
 import hashlib
 import zipfile
 from collections.abc import Iterator
-from importlib.metadata import distribution
+from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,7 +31,8 @@ def write_wheel(folder: Path) -> Path:
 
 
 def _metadata(described: str) -> Iterator[tuple[str, bytes]]:
-    installed = distribution("mien")
+    # a checkout that Python was started in has a description of another form, from its last build
+    installed = next(one for one in distributions(name="mien") if one.read_text("METADATA"))
     for name in METADATA:
         yield f"{described}/{name}", (installed.read_text(name) or "").encode()
     yield f"{described}/WHEEL", b"Wheel-Version: 1.0\nGenerator: mien\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
