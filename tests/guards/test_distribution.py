@@ -125,11 +125,11 @@ class Environment:
         ("edge", "agent uplink camera motion", ["agent", "agent run"], {"tensorflow", "tensorflow-cpu", "sqlalchemy"}),
         (
             "broker",
-            "collector store query",
+            "collector store counting listing",
             ["collect", "query"],
             {"numpy", "opencv-python-headless", "tensorflow-cpu"},
         ),
-        ("deploy", "server", ["server init", "device add"], {"numpy", "sqlalchemy", "paho-mqtt"}),
+        ("deploy", "server kit flash", ["server init", "device add", "flash"], {"numpy", "sqlalchemy", "paho-mqtt"}),
         ("demo", "demo", ["demo"], {"tensorflow", "tensorflow-cpu", "keras"}),
         ("trainer", "training export evaluation", ["train", "evaluate", "export"], {"sqlalchemy", "paho-mqtt"}),
     ],
