@@ -1,4 +1,4 @@
-"""The broker's verbs: collect, query, demo. The only place where its parts are put together."""
+"""The broker's verbs: collect, query, dashboard, import, demo. The only place where its parts are put together."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,11 +6,13 @@ from typing import Annotated
 import typer
 
 from .db_command import db
+from .import_command import import_file
 from .query_command import query
 from .rejected_command import rejected
 
 app = typer.Typer()
 app.command()(query)
+app.command("import")(import_file)
 app.add_typer(db, name="db")
 app.add_typer(rejected, name="rejected")
 

@@ -1,5 +1,6 @@
 """Opens the emotion log, a SQLite file or a PostgreSQL URL: made for the collector, read-only for everybody else."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -7,11 +8,18 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
-from mien.errors import ConfigurationError, DatabaseError
+from mien.errors import ConfigurationError, DatabaseError, LogBusy, QueryStopped
 
 from . import migrating, postgresql, sqlite
+from .readers import AT_ONCE
 from .schema import REVISION
+
+STOPPED = (
+    "the question took longer than it may and was stopped: ask for less time or fewer devices, "
+    "or count by hour or day, which is kept ready"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +51,9 @@ class Place:
         """An engine that writes."""
         return sqlite.writer(self.path) if self.path else postgresql.writer(self._url())
 
-    def reader(self) -> Engine:
+    def reader(self, limit_s: float | None) -> Engine:
         """An engine that cannot write."""
-        return sqlite.reader(self.path) if self.path else postgresql.reader(self._url())
+        return sqlite.reader(self.path, limit_s) if self.path else postgresql.reader(self._url(), limit_s)
 
     def only_collector(self) -> AbstractContextManager[None]:
         """Hold a file for one collector; PostgreSQL takes several."""
@@ -101,11 +109,14 @@ def migrate(name: str | Path) -> tuple[str | None, Path | None]:
     return found, copy
 
 
-def open_for_reading(name: str | Path) -> Engine:
-    """The log at a path or URL, for reading while a collector writes. DatabaseError if there is none."""
+def open_for_reading(name: str | Path, *, limit_s: float | None = None) -> Engine:
+    """The log at a path or URL, for reading while a collector writes; four may read at once.
+
+    What takes longer than `limit_s` is stopped. DatabaseError if there is no log, or not of this release.
+    """
     place = Place.of(name)
     _check_there(place)
-    engine = place.reader()
+    engine = place.reader(limit_s)
     with reading(engine, place) as connection:
         there = inspect(connection).has_table("alembic_version")
         revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if there else None
@@ -116,11 +127,18 @@ def open_for_reading(name: str | Path) -> Engine:
 
 @contextmanager
 def reading(engine: Engine, name: object = "the emotion log") -> Iterator[Connection]:
-    """A connection to read on. DatabaseError if the log cannot be read."""
+    """A connection to read on.
+
+    DatabaseError if the log cannot be read, QueryStopped if that takes longer than it may, LogBusy if no turn came.
+    """
     try:
         with engine.connect() as connection:
             yield connection
+    except NoConnection as error:
+        raise LogBusy(f"{AT_ONCE} questions are being answered already: ask again in a moment") from error
     except DBAPIError as error:
+        if stopped(error):
+            raise QueryStopped(STOPPED) from error
         cure = "is it the emotion log, and may you read it (SQLite's write-ahead log asks to write in its folder)?"
         raise DatabaseError(f"{name} cannot be read ({first_line(error)}): {cure}") from error
 
@@ -133,6 +151,14 @@ def writing(engine: Engine) -> Iterator[Connection]:
             yield connection
     except DBAPIError as error:
         raise DatabaseError(f"the emotion log cannot be written: {first_line(error)}") from error
+
+
+def stopped(error: Exception) -> bool:
+    """Whether the database stopped at the time limit."""
+    original = getattr(error, "orig", error)
+    if isinstance(original, sqlite3.OperationalError):
+        return original.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT
+    return getattr(original, "sqlstate", None) == postgresql.QUERY_CANCELED
 
 
 def first_line(error: Exception) -> str:

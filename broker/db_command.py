@@ -1,4 +1,4 @@
-"""The verbs `mien db migrate|check|backup`."""
+"""The verbs `mien db migrate|check|backup|vacuum`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ DatabaseOption = Annotated[
     str, typer.Option("--db", help="The emotion log: a SQLite file or postgresql://HOST/DATABASE.")
 ]
 
-db = typer.Typer(help="Look after the emotion log: migrate, check, back up.", no_args_is_help=True)
+db = typer.Typer(help="Look after the emotion log: migrate, check, back up, vacuum.", no_args_is_help=True)
 
 
 @db.command()
@@ -80,3 +80,23 @@ def backup(
         raise DatabaseError(f"{place} does not exist: name the collector's database with --db")
     back_up(place.path, out)
     typer.echo(out)
+
+
+@db.command()
+def vacuum(database: DatabaseOption = "mien.db") -> None:
+    """Give back the room that deleted rows have left.
+
+    The collector may run: it waits, and devices keep their observations until then. A SQLite file needs as much room
+    again for a moment.
+    """
+    from .database import Place, open_for_writing
+    from .progress import progress
+    from .vacuuming import vacuum as vacuum_log
+
+    path = Place.of(database).path
+    engine = open_for_writing(database, make=False)
+    before = path.stat().st_size if path else 0
+    with progress("rewriting", total=2) as step:
+        vacuum_log(engine, step)
+    engine.dispose()
+    typer.echo(f"{database}: {before} bytes before, {path.stat().st_size} now" if path else "done")

@@ -104,7 +104,7 @@ def run_demo(*, source: str | None, seconds: float | None, database: Path | None
         with _running("collector", collect, folder) as collector:
             engine = _wait_for_log(path, collector)
             agent_file = _written(folder / "agent.toml", **_agent_settings(folder, source), mqtt=mqtt)
-            with LiveLog(engine, begin, console) as live:
+            with LiveLog(engine, console) as live:
                 run = ["agent", "run", "--config", agent_file]
                 with _running("agent", run, folder) as agent, suppress(KeyboardInterrupt):
                     _watch(live, seconds, [collector, agent])

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 
 from mien.errors import DatabaseError
 
-from .view import emotion_log
+from .view import views
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -47,10 +47,13 @@ def migrate(connection: Connection, name: str) -> None:
     config.attributes["connection"] = connection
     if found(connection, name) == "1" and _first_release(connection):
         command.stamp(config, "1")
-    # No step makes the view: it always follows the release that reads it.
-    connection.exec_driver_sql("DROP VIEW IF EXISTS emotion_log")
+    # No step makes the views: they always follow the release that reads them.
+    made = views(connection.dialect.name)
+    for name in made:
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
     command.upgrade(config, "head")
-    connection.exec_driver_sql(emotion_log(connection.dialect.name))
+    for statement in made.values():
+        connection.exec_driver_sql(statement)
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA user_version = 0")  # Alembic's table counts now
 

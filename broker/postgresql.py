@@ -3,10 +3,11 @@
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
-from sqlalchemy.pool import NullPool
 
 from mien.errors import ConfigurationError, MissingExtra
 from mien.mqtt import LOOPBACK
+
+from .readers import READERS
 
 WRITER_LOCK = 0x6D69656E
 """`mien` in ASCII: the advisory lock that makes writing transactions follow one another, as SQLite's do.
@@ -15,13 +16,17 @@ So what a transaction has read still holds when it writes: no deadlock, no half-
 Decoding, which takes most of a collector's time, stays parallel.
 """
 CONNECT_TIMEOUT_S = 5
-OPTIONS = "-c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
+QUERY_CANCELED = "57014"
+"""SQLSTATE of a statement that was stopped at its limit."""
+OPTIONS = "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
 """A collector that hangs inside a transaction must not hold up the others for good."""
+WRITER_LIMIT_S = 60.0
+"""The longest that one of its statements may take."""
 
 
 def writer(url: URL) -> Engine:
     """An engine whose transactions follow one another, those of other collectors included. Errors as for `_checked`."""
-    engine = create_engine(_checked(url), pool_pre_ping=True, connect_args=_arguments(url))
+    engine = create_engine(_checked(url), pool_pre_ping=True, connect_args=_arguments(url, WRITER_LIMIT_S))
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
@@ -30,11 +35,15 @@ def writer(url: URL) -> Engine:
     return engine
 
 
-def reader(url: URL) -> Engine:
-    """An engine that cannot write; each connection sees one state of the log. Errors as for `_checked`."""
-    arguments = _arguments(url)
+def reader(url: URL, limit_s: float | None) -> Engine:
+    """An engine that cannot write; each connection sees one state of the log. Errors as for `_checked`.
+
+    PostgreSQL stops a statement that outlasts its limit.
+    """
+    arguments = _arguments(url, limit_s)
     arguments["options"] += " -c default_transaction_read_only=on"
-    return create_engine(_checked(url), poolclass=NullPool, connect_args=arguments, isolation_level="REPEATABLE READ")
+    isolation = {"isolation_level": "REPEATABLE READ", "pool_pre_ping": True}
+    return create_engine(_checked(url), connect_args=arguments, **isolation, **READERS)
 
 
 def _checked(url: URL) -> URL:
@@ -54,11 +63,11 @@ def _checked(url: URL) -> URL:
     return url.set(drivername="postgresql+psycopg")
 
 
-def _arguments(url: URL) -> dict[str, Any]:
+def _arguments(url: URL, limit_s: float | None) -> dict[str, Any]:
     """libpq's settings: time limits, and TLS with a checked certificate for every other machine."""
     arguments: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT_S,
-        "options": OPTIONS,
+        "options": f"{OPTIONS} -c statement_timeout={0 if limit_s is None else round(limit_s * 1000)}",
         "keepalives_idle": 10,
         "tcp_user_timeout": 20_000,
     }

@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import TypedDict, Unpack
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-from sqlalchemy import ColumnElement, select
 
 from mien.emotions import EMOTIONS, Emotion
 from mien.errors import UsageError
 
-from .schema import SCALE, capture, device, model, observation
-from .values import NUMBERS, milliseconds
+from .values import milliseconds
 
 GROUPS = ("minute", "hour", "day", "weekday", "emotion", "device", "model")
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -41,27 +39,6 @@ class Question:
         """Whether it asks for what only rows have, not the counts kept of them."""
         return bool(self.least_confidence or self.capture or self.model)
 
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """The question as SQL over observation joined with device, but for its time."""
-        conditions: list[ColumnElement[bool]] = []
-        if self.devices:
-            conditions.append(device.c.name.in_(self.devices))
-        if self.emotions:
-            conditions.append(observation.c.emotion.in_(self.emotion_numbers()))
-        if self.least_confidence:
-            conditions.append(observation.c.confidence >= round(self.least_confidence * SCALE))
-        if self.capture:
-            wanted = select(capture.c.key).where(capture.c.name == self.capture.bytes)
-            conditions.append(observation.c.capture == wanted.scalar_subquery())
-        if self.model:
-            wanted = select(model.c.key).where(model.c.name == self.model)
-            conditions.append(observation.c.model == wanted.scalar_subquery())
-        return conditions
-
-    def emotion_numbers(self) -> list[int]:
-        """As tables hold them."""
-        return [NUMBERS[name] for name in self.emotions]
-
     @property
     def begin_ms(self) -> int | None:
         return None if self.begin is None else milliseconds(self.begin)
@@ -71,19 +48,62 @@ class Question:
         return None if self.end is None else milliseconds(self.end)
 
 
-def within(begin_ms: int | None, end_ms: int | None) -> list[ColumnElement[bool]]:
-    """A span of time as SQL over observation."""
-    conditions: list[ColumnElement[bool]] = []
-    if begin_ms is not None:
-        conditions.append(observation.c.at_ms >= begin_ms)
-    if end_ms is not None:
-        conditions.append(observation.c.at_ms < end_ms)
-    return conditions
+class Asked(TypedDict, total=False):
+    """A question as people write it; None is as if it were not there."""
+
+    devices: Sequence[str] | None
+    """Names of devices."""
+    emotions: Sequence[str] | None
+    """Names of emotions."""
+    since: str | None
+    """Such as 24h: from so long ago on."""
+    begin: str | datetime | None
+    """From this moment on: a datetime, or 2026-11-22, or 2026-11-22T14:30."""
+    end: str | datetime | None
+    """Up to, but not with, this moment."""
+    least_confidence: float | None
+    """Only observations at least so sure, from 0 to 1."""
+    capture: str | None
+    """Only those of this wake, by its id."""
+    model: str | None
+    """Only this model's, as emotion_log names it."""
 
 
-def parse_groups(by: str) -> list[str]:
-    """Groups from `hour,emotion`. UsageError names those there are."""
-    names = [name.strip() for name in by.split(",")]
+def ask(zone: tzinfo | None, **asked: Unpack[Asked]) -> Question:
+    """A question from its words; moments without a zone of their own are of `zone`, or of this machine.
+
+    UsageError names the word that is wrong, and one that would be right.
+    """
+    since, begin, end = asked.get("since"), asked.get("begin"), asked.get("end")
+    if since is not None and begin is not None:
+        raise UsageError("--since and --from both say where to begin: give one of them")
+    least_confidence = asked.get("least_confidence") or 0.0
+    if not 0 <= least_confidence <= 1:
+        raise UsageError(f"a confidence of {least_confidence}: it goes from 0 to 1, such as 0.6")
+    capture = asked.get("capture")
+    question = Question(
+        devices=tuple(asked.get("devices") or ()),
+        emotions=parse_emotions(asked.get("emotions") or ()),
+        begin=parse_since(since, datetime.now(UTC)) if since is not None else _moment(begin, zone),
+        end=_moment(end, zone),
+        least_confidence=least_confidence,
+        capture=None if capture is None else parse_capture(capture),
+        model=asked.get("model"),
+    )
+    if question.begin and question.end and question.begin >= question.end:
+        raise UsageError("the time asked for ends before it begins: --to must be later than --from")
+    return question
+
+
+def _moment(moment: str | datetime | None, zone: tzinfo | None) -> datetime | None:
+    if isinstance(moment, datetime):
+        return moment if moment.tzinfo else moment.replace(tzinfo=zone).astimezone(UTC)
+    return None if moment is None else parse_moment(moment, zone)
+
+
+def parse_groups(by: str | Sequence[str]) -> list[str]:
+    """Groups from `hour,emotion`, or from their names. UsageError names those there are."""
+    names = [name.strip() for name in by.split(",")] if isinstance(by, str) else by
     for name in names:
         if name not in GROUPS:
             raise UsageError(f"cannot group by {name!r}: choose from {', '.join(GROUPS)}")
@@ -133,5 +153,9 @@ def parse_emotions(names: Sequence[str]) -> list[Emotion]:
 
 
 def in_zone(at_ms: int, zone: tzinfo | None) -> datetime:
-    """A moment in `zone`, in this machine's own without one, summer time included."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone)
+    """A moment in `zone`, in this machine's own without one, summer time included.
+
+    Its offset is a fixed one: of the two hours called 2 o'clock in autumn, Python takes those of one zone for equal.
+    """
+    here = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone)
+    return here.replace(tzinfo=timezone(here.utcoffset() or timedelta()))

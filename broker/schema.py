@@ -16,7 +16,7 @@ from sqlalchemy import (
 
 from mien.emotions import EMOTIONS
 
-REVISION = "4"
+REVISION = "5"
 """The last step in `migrations/versions`: what this release reads and writes."""
 SCALE = 10_000
 """Scores, confidences and boxes are stored as integers in 1/10,000."""

@@ -2,6 +2,7 @@
 
 import fcntl
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
@@ -10,13 +11,16 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Engine, create_engine, event
-from sqlalchemy.pool import NullPool
 
 from mien.errors import DatabaseError
+
+from .readers import READERS
 
 WRITER_BUSY_S = 5.0
 """How long a writer waits for another."""
 READER_BUSY_S = 30.0
+STEPS = 10_000
+"""Of SQLite's virtual machine between two looks at the clock: a fraction of a millisecond."""
 
 
 def writer(path: Path) -> Engine:
@@ -41,17 +45,23 @@ def writer(path: Path) -> Engine:
     return engine
 
 
-def reader(path: Path) -> Engine:
-    """An engine that cannot write, for reading while a collector writes; each connection sees one state of the log."""
+def reader(path: Path, limit_s: float | None) -> Engine:
+    """An engine that cannot write, for reading while a collector writes; each connection sees one state of the log.
+
+    SQLite looks at the clock every so many steps of its machine, and stops where a transaction outlasts its limit.
+    """
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
 
     def connect() -> sqlite3.Connection:
-        return sqlite3.connect(uri, uri=True, timeout=READER_BUSY_S, isolation_level=None)
+        return sqlite3.connect(uri, uri=True, timeout=READER_BUSY_S, isolation_level=None, check_same_thread=False)
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    engine = create_engine("sqlite://", creator=connect, **READERS)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
+        if limit_s is not None:
+            end_s = time.monotonic() + limit_s
+            connection.connection.set_progress_handler(lambda: time.monotonic() > end_s, STEPS)
         connection.exec_driver_sql("BEGIN")
 
     return engine

@@ -108,7 +108,7 @@ def commit(connection: Connection, arrivals: Sequence[Arrival]) -> Outcome:
             by_id.setdefault(arrival.id, arrival)
         else:
             nameless.setdefault(arrival.sha256, arrival)
-    answers = _known(connection, by_id)
+    answers = known(connection, by_id)
     new = [arrival for identifier, arrival in sorted(by_id.items()) if identifier not in answers]
     observations = [(one.body, one.received_ms) for one in new if isinstance(one.body, Observation)]
     losses = [(one.body, one.received_ms) for one in new if isinstance(one.body, Dropped)]
@@ -135,16 +135,16 @@ def commit(connection: Connection, arrivals: Sequence[Arrival]) -> Outcome:
     )
 
 
-def _known(connection: Connection, by_id: dict[UUID, Arrival]) -> dict[UUID, str | None]:
-    """What earlier commits have decided."""
+def known(connection: Connection, by_id: dict[UUID, Arrival]) -> dict[UUID, str | None]:
+    """What earlier commits have decided: for each id None if it is in the log, else why it never will be."""
     ids = [identifier.bytes for identifier in by_id]
-    known: dict[UUID, str | None] = {}
+    decided: dict[UUID, str | None] = {}
     for table in (schema.observation, schema.dropped):
         for (found,) in rows_by_id(connection, table, "id", ids):
-            known[UUID(bytes=found)] = None
+            decided[UUID(bytes=found)] = None
     for found, reason in rows_by_id(connection, schema.rejected, "id, reason", ids):
-        known[UUID(bytes=found)] = reason
-    return known
+        decided[UUID(bytes=found)] = reason
+    return decided
 
 
 def _unknown(connection: Connection, nameless: dict[bytes, Arrival]) -> list[Arrival]:
@@ -153,8 +153,8 @@ def _unknown(connection: Connection, nameless: dict[bytes, Arrival]) -> list[Arr
         return []
     rejected = schema.rejected
     before = select(rejected.c.sha256).where(rejected.c.sha256.in_(list(nameless)), rejected.c.id.is_(None))
-    known = set(connection.scalars(before))
-    return [arrival for digest, arrival in nameless.items() if digest not in known]
+    kept = set(connection.scalars(before))
+    return [arrival for digest, arrival in nameless.items() if digest not in kept]
 
 
 def _enter(

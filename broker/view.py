@@ -1,22 +1,26 @@
-"""The view `emotion_log` for people who write SQL: the log in words, columns named as in `mien.observation`.
+"""Two views for people who write SQL: `emotion_log`, the log in words, and `emotion_counts`, the counts kept of it.
 
-UTC; scores and boxes as fractions.
+Columns are named as in `mien.observation`. UTC; scores and boxes as fractions.
 """
 
 from mien.emotions import EMOTIONS
 
-from .schema import SCALE
+from .schema import QUARTER_MS, SCALE
 
 SIDES = ("left", "top", "width", "height")
 
 
-def emotion_log(dialect: str) -> str:
-    """The statement that makes the view, for `sqlite` or `postgresql`."""
+def views(dialect: str) -> dict[str, str]:
+    """The views by name, and the statements that make them, for `sqlite` or `postgresql`."""
+    return {"emotion_log": _emotion_log(dialect), "emotion_counts": _emotion_counts(dialect)}
+
+
+def _emotion_log(dialect: str) -> str:
     moment, identifier = (_sqlite_time, _sqlite_uuid) if dialect == "sqlite" else (_postgresql_time, _postgresql_uuid)
     return f"""CREATE VIEW emotion_log AS SELECT
     {moment("o.at_ms")} AS at,
     device.name AS device,
-    CASE o.emotion {" ".join(f"WHEN {place} THEN '{name}'" for place, name in enumerate(EMOTIONS))} END AS emotion,
+    {_emotion("o.emotion")} AS emotion,
     {_fraction("confidence")},
     {", ".join(_fraction(name) for name in EMOTIONS)},
     o.track AS track,
@@ -38,6 +42,25 @@ JOIN agent ON agent.key = o.agent
 JOIN capture ON capture.key = o.capture
 JOIN outbox ON outbox.key = o.outbox
 """
+
+
+def _emotion_counts(dialect: str) -> str:
+    moment = _sqlite_time if dialect == "sqlite" else _postgresql_time
+    return f"""CREATE VIEW emotion_counts AS SELECT
+    {moment(f"rollup.quarter * {QUARTER_MS}")} AS at,
+    rollup.quarter * {QUARTER_MS // 1000} AS at_s,
+    device.name AS device,
+    {_emotion("rollup.emotion")} AS emotion,
+    rollup.observations AS observations,
+    CAST(rollup.confidence AS DOUBLE PRECISION) / rollup.observations / {SCALE} AS mean_confidence
+FROM rollup
+JOIN device ON device.key = rollup.device
+"""
+
+
+def _emotion(column: str) -> str:
+    cases = " ".join(f"WHEN {place} THEN '{name}'" for place, name in enumerate(EMOTIONS))
+    return f"CASE {column} {cases} END"
 
 
 def _fraction(column: str) -> str:

@@ -13,7 +13,8 @@ from mien.journal import log_to_stderr
 from mien.version import VERSION
 
 EXIT_CODES = """Exit codes: 0 done; 1 or 2 wrong use; 3 configuration; 4 model; 5 data; 6 the MQTT broker refused;
-7 camera; 8 database or outbox; 9 a package is missing; 10 training or export; 130 interrupted."""
+7 camera; 8 database or outbox; 9 a package is missing; 10 training or export;
+11 a question took too long; 12 too many at once; 130 interrupted."""
 
 
 def _print_version(wanted: bool) -> None:

@@ -26,7 +26,7 @@ class ModelError(MienError):
 
 
 class DataError(MienError):
-    """Training data is missing, damaged or of the wrong form."""
+    """Data, to train on or to import, is missing, damaged or of the wrong form."""
 
     exit_code = 5
 
@@ -59,3 +59,15 @@ class TrainingError(MienError):
     """A training run or an export cannot go on."""
 
     exit_code = 10
+
+
+class QueryStopped(MienError):
+    """A question of the log took longer than it may."""
+
+    exit_code = 11
+
+
+class LogBusy(MienError):
+    """As many questions as may be at once are being answered."""
+
+    exit_code = 12

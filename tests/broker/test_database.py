@@ -79,10 +79,10 @@ def test_a_database_that_cannot_hold_every_text_is_named(postgresql_server: Post
 
 
 def test_other_machines_are_asked_for_a_certificate() -> None:
-    away = _arguments(make_url("postgresql://db.example.org/mien"))
+    away = _arguments(make_url("postgresql://db.example.org/mien"), None)
     assert (away["sslmode"], away["sslrootcert"]) == ("verify-full", "system")
-    assert "sslmode" not in _arguments(make_url("postgresql://127.0.0.1/mien"))
-    assert "sslmode" not in _arguments(make_url("postgresql://db.example.org/mien?sslmode=require"))
+    assert "sslmode" not in _arguments(make_url("postgresql://127.0.0.1/mien"), None)
+    assert "sslmode" not in _arguments(make_url("postgresql://db.example.org/mien?sslmode=require"), None)
 
 
 def test_a_database_of_a_newer_release_is_left_alone(path: Path) -> None:

@@ -71,7 +71,6 @@ def test_it_lists_the_newest_in_the_order_of_time(path: str, capsys: pytest.Capt
         ([], 6),
         (["--device", "cellar"], 2),
         (["--device", "cellar", "--device", "hallway"], 6),
-        (["--device", "attic"], 0),
         (["--emotion", "happy"], 3),
         (["--emotion", "happy", "--emotion", "sad"], 5),
         (["--from", "2025-11-22T13:00"], 3),
@@ -89,7 +88,7 @@ def test_filters_narrow_the_log(
 
 
 def test_it_counts_by_hour_and_emotion(path: str, capsys: pytest.CaptureFixture[str]) -> None:
-    noon, one = {"hour": "2025-11-22 12:00+0000"}, {"hour": "2025-11-22 13:00+0000"}
+    noon, one = {"hour": "2025-11-22T12:00+00:00"}, {"hour": "2025-11-22T13:00+00:00"}
     assert query(path, capsys, "--by", "hour,emotion", "--device", "hallway") == [
         noon | {"emotion": "happy", "observations": 2, "share": 0.5, "mean_confidence": 0.8},
         noon | {"emotion": "sad", "observations": 1, "share": 0.25, "mean_confidence": 0.7},
@@ -104,7 +103,7 @@ def test_it_counts_by_hour_and_emotion(path: str, capsys: pytest.CaptureFixture[
 )  # fmt: skip
 def test_days_are_those_of_the_time_zone(path: str, zone: str, days: dict[str, int]) -> None:
     rows = count_observations(open_for_reading(path), Question(), by=["day"], zone=ZoneInfo(zone)).rows
-    assert {row["day"]: row["observations"] for row in rows} == days
+    assert {str(row["day"]): row["observations"] for row in rows} == days
 
 
 def test_the_table_says_what_an_observation_is(path: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,7 +114,7 @@ def test_the_table_says_what_an_observation_is(path: str, capsys: pytest.Capture
 
 
 def test_an_empty_answer_is_a_sentence_an_empty_list_or_nothing(path: str, capsys: pytest.CaptureFixture[str]) -> None:
-    nothing = ["query", "--db", path, "--device", "attic"]
+    nothing = ["query", "--db", path, "--since", "1s"]
     assert main(nothing) == 0
     assert capsys.readouterr().out == "no observations match\n"
     assert main([*nothing, "--csv"]) == 0
@@ -159,7 +158,7 @@ def _after(minutes: float | None) -> datetime | None:
 
 def test_minutes_weekdays_and_models(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     minutes = query(path, capsys, "--by", "minute", "--device", "hallway", "--emotion", "sad")
-    assert [row["minute"] for row in minutes] == ["2025-11-22 12:59+0000", "2025-11-22 13:00+0000"]
+    assert [row["minute"] for row in minutes] == ["2025-11-22T12:59+00:00", "2025-11-22T13:00+00:00"]
     assert [row["weekday"] for row in query(path, capsys, "--by", "weekday")] == ["6 Saturday", "7 Sunday"]
     assert [row["model"] for row in query(path, capsys, "--by", "model")] == ["0123456789ab"]
 
@@ -171,7 +170,6 @@ def test_rows_of_a_capture_of_a_model_and_of_some_confidence(path: str, capsys: 
     assert row["at"] == "2025-11-22T12:00:00.000+00:00"
     assert len(query(path, capsys, "--confidence", "0.8")) == 1
     assert len(query(path, capsys, "--model", "0123456789ab")) == 6
-    assert query(path, capsys, "--model", "ba9876543210") == []
 
 
 def test_explain_says_where_an_answer_is_from(path: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -207,8 +205,19 @@ def test_ndjson_is_a_line_for_each(path: str, capsys: pytest.CaptureFixture[str]
         (["--since", "1h", "--from", "2025-11-22"], "give one of them"),
         (["--csv", "--json"], "give one of them"),
         (["--format", "json", "--csv"], "give one of them"),
-        (["--format", "xml"], "there is no format 'xml': choose from table, csv, json, ndjson"),
+        (["--format", "xml"], "there is no format 'xml': choose from table, csv, json, ndjson, parquet, arrow"),
         (["--capture", "kitchen"], "'kitchen' is no capture"),
+        (["--capture", "01939c2e-0000-7000-8000-000000000000"], "there is no capture 01939c2e"),
+        (["--device", "attic"], "there is no device 'attic' in the log: it knows cellar, hallway"),
+        (["--model", "ba9876543210"], "there is no model 'ba9876543210' in the log: it knows 0123456789ab"),
+        (["--from", "2025-11-22", "--to", "2025-11-21"], "--to must be later than --from"),
+        (["--by", "hour", "--all"], "--by and --all are different questions"),
+        (["--follow", "--csv"], "write --format ndjson"),
+        (["--sql", "DELETE FROM observation"], "the log does not answer this SQL"),
+        (["--sql", "SELECT 1; DELETE FROM observation"], "the log does not answer this SQL"),
+        (["--sql", "SELECT mood FROM emotion_log"], "the log does not answer this SQL"),
+        (["--sql", "ATTACH 'other.db' AS other"], "the log does not answer this SQL"),
+        (["--sql", ""], "the log does not answer this SQL"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_answered_with_the_cure(

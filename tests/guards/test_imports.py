@@ -71,6 +71,7 @@ def test_commands_import_their_parts_only_when_they_run(file: Path) -> None:
         ".db_command",
         ".doctor_command",
         ".flash_command",
+        ".import_command",
         ".options",
         ".query_command",
         ".rejected_command",
@@ -79,6 +80,7 @@ def test_commands_import_their_parts_only_when_they_run(file: Path) -> None:
     standard = {
         "collections.abc",
         "contextlib",
+        "datetime",
         "importlib.metadata",
         "json",
         "logging",
