@@ -49,7 +49,7 @@ def _cell(name: str, value: Any) -> str:
 def plain(name: str, value: Any) -> Any:
     """A column's value as JSON and CSV have it: moments in ISO 8601 with their offset, bytes in hexadecimal digits."""
     if isinstance(value, datetime):
-        return value.isoformat(timespec="minutes" if name in WHOLE else "milliseconds")
+        return value.isoformat(timespec="seconds" if name in WHOLE else "milliseconds")
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, bytes):

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from .dashboard_command import dashboard
 from .db_command import db
 from .import_command import import_file
 from .query_command import query
@@ -12,6 +13,7 @@ from .rejected_command import rejected
 
 app = typer.Typer()
 app.command()(query)
+app.command()(dashboard)
 app.command("import")(import_file)
 app.add_typer(db, name="db")
 app.add_typer(rejected, name="rejected")

@@ -75,8 +75,8 @@ def _source(question: Question, by: Sequence[str], *, rows_alone: bool) -> str:
             ", and the rows of those cut by the time asked for" if edges else ""
         )
     reasons = [group for group in ("minute", "model") if group in by]
-    reasons += ["a confidence"] * bool(question.least_confidence) + ["a capture"] * bool(question.capture)
-    reasons += ["a model"] * bool(question.model)
+    reasons += ["a confidence"] * bool(question.least_confidence) + ["a capture"] * (question.capture is not None)
+    reasons += ["a model"] * (question.model is not None)
     return f"the rows, since the counts kept do not know {' nor '.join(dict.fromkeys(reasons))}"
 
 

@@ -40,7 +40,7 @@ class Mark:
         """From its words. UsageError if it is none."""
         at_ms, _, key = mark.partition("-")
         if not (at_ms.isdecimal() and key.isdecimal() and len(mark) < 40):
-            raise UsageError(f"{mark!r} is no place in the log: take `next` of the page before")
+            raise UsageError(f"{mark!r} is no place in the log: take `next` of the page before", field="after")
         return cls(int(at_ms), int(key))
 
 

@@ -7,6 +7,7 @@ from typing import Self, Unpack
 
 from .counting import count_observations
 from .database import open_for_reading
+from .devices import list_devices
 from .following import POLL_S, Follower
 from .listing import each_page, list_observations
 from .question import Asked, ask, parse_groups, parse_zone
@@ -75,6 +76,10 @@ class EmotionLog:
         groups = parse_groups(by)
         counts = count_observations(self._engine, ask(self._zone, **asked), by=groups, zone=self._zone)
         return Rows(counts.rows, self._zone, source=counts.source)
+
+    def devices(self) -> Rows:
+        """A row for each device: how it is, what it last saw, what is missing; see `mien.broker.devices`."""
+        return Rows(list_devices(self._engine, zone=self._zone), self._zone)
 
     def follow(self, *, poll_s: float = POLL_S, **asked: Unpack[Asked]) -> Iterator[Rows]:
         """New observations as they are stored, as `observations` gives them; waits for them without an end."""

@@ -33,12 +33,12 @@ def narrow(connection: Connection, question: Question) -> Narrowed:
     others: list[ColumnElement[bool]] = []
     if question.least_confidence:
         others.append(observation.c.confidence >= round(question.least_confidence * SCALE))
-    if question.capture:
+    if question.capture is not None:
         key = connection.scalar(select(capture.c.key).where(capture.c.name == question.capture.bytes))
         if key is None:
-            raise UsageError(f"there is no capture {question.capture} in the log: emotion_log has those there are")
+            raise UsageError(f"there is no capture {question.capture} in the log", field="capture")
         others.append(observation.c.capture == key)
-    if question.model:
+    if question.model is not None:
         others.append(observation.c.model == _key(connection, model, question.model, "model"))
     return Narrowed(
         devices=[_key(connection, device, name, "device") for name in dict.fromkeys(question.devices)],
@@ -67,5 +67,5 @@ def _key(connection: Connection, table: Table, name: str, word: str) -> int:
     known = {row.name: row.key for row in connection.execute(select(table).order_by(table.c.name))}
     if name not in known:
         there = f"it knows {', '.join(known)}" if known else f"no {word} has sent anything yet"
-        raise UsageError(f"there is no {word} {name!r} in the log: {there}")
+        raise UsageError(f"there is no {word} {name!r} in the log: {there}", field=word)
     return int(known[name])

@@ -37,7 +37,7 @@ class Question:
     @property
     def about_rows(self) -> bool:
         """Whether it asks for what only rows have, not the counts kept of them."""
-        return bool(self.least_confidence or self.capture or self.model)
+        return bool(self.least_confidence) or self.capture is not None or self.model is not None
 
     @property
     def begin_ms(self) -> int | None:
@@ -76,29 +76,29 @@ def ask(zone: tzinfo | None, **asked: Unpack[Asked]) -> Question:
     """
     since, begin, end = asked.get("since"), asked.get("begin"), asked.get("end")
     if since is not None and begin is not None:
-        raise UsageError("--since and --from both say where to begin: give one of them")
+        raise UsageError("since and from both say where to begin: give one of them", field="since")
     least_confidence = asked.get("least_confidence") or 0.0
     if not 0 <= least_confidence <= 1:
-        raise UsageError(f"a confidence of {least_confidence}: it goes from 0 to 1, such as 0.6")
+        raise UsageError(f"a confidence of {least_confidence}: it goes from 0 to 1, such as 0.6", field="confidence")
     capture = asked.get("capture")
     question = Question(
         devices=tuple(asked.get("devices") or ()),
         emotions=parse_emotions(asked.get("emotions") or ()),
-        begin=parse_since(since, datetime.now(UTC)) if since is not None else _moment(begin, zone),
-        end=_moment(end, zone),
+        begin=parse_since(since, datetime.now(UTC)) if since is not None else _moment(begin, zone, "from"),
+        end=_moment(end, zone, "to"),
         least_confidence=least_confidence,
         capture=None if capture is None else parse_capture(capture),
         model=asked.get("model"),
     )
     if question.begin and question.end and question.begin >= question.end:
-        raise UsageError("the time asked for ends before it begins: --to must be later than --from")
+        raise UsageError("the time asked for ends before it begins: to must be later than from", field="to")
     return question
 
 
-def _moment(moment: str | datetime | None, zone: tzinfo | None) -> datetime | None:
+def _moment(moment: str | datetime | None, zone: tzinfo | None, field: str) -> datetime | None:
     if isinstance(moment, datetime):
         return moment if moment.tzinfo else moment.replace(tzinfo=zone).astimezone(UTC)
-    return None if moment is None else parse_moment(moment, zone)
+    return None if moment is None else parse_moment(moment, zone, field)
 
 
 def parse_groups(by: str | Sequence[str]) -> list[str]:
@@ -106,7 +106,7 @@ def parse_groups(by: str | Sequence[str]) -> list[str]:
     names = [name.strip() for name in by.split(",")] if isinstance(by, str) else by
     for name in names:
         if name not in GROUPS:
-            raise UsageError(f"cannot group by {name!r}: choose from {', '.join(GROUPS)}")
+            raise UsageError(f"cannot group by {name!r}: choose from {', '.join(GROUPS)}", field="by")
     return list(dict.fromkeys(names))
 
 
@@ -115,7 +115,9 @@ def parse_since(since: str, now: datetime) -> datetime:
     try:
         return now - timedelta(seconds=float(since[:-1]) * UNITS_S[since[-1:]])
     except (ValueError, KeyError, OverflowError) as error:
-        raise UsageError(f"cannot read {since!r} as a duration: write 90s, 15m, 24h, 7d or 2w") from error
+        raise UsageError(
+            f"cannot read {since!r} as a duration: write 90s, 15m, 24h, 7d or 2w", field="since"
+        ) from error
 
 
 def parse_zone(name: str | None) -> ZoneInfo | None:
@@ -123,16 +125,18 @@ def parse_zone(name: str | None) -> ZoneInfo | None:
     try:
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UsageError(f"there is no time zone {name!r}: write it like Europe/Berlin") from error
+        raise UsageError(f"there is no time zone {name!r}: write it like Europe/Berlin", field="timezone") from error
 
 
-def parse_moment(moment: str, zone: tzinfo | None) -> datetime:
+def parse_moment(moment: str, zone: tzinfo | None, field: str = "from") -> datetime:
     """A moment from `2026-11-22` or `2026-11-22T14:30`, in `zone` unless it says its own. UsageError if it is none."""
     try:
         parsed = datetime.fromisoformat(moment)
         return (parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"cannot read {moment!r} as a time: write 2026-11-22 or 2026-11-22T14:30") from error
+        raise UsageError(
+            f"cannot read {moment!r} as a time: write 2026-11-22 or 2026-11-22T14:30", field=field
+        ) from error
 
 
 def parse_capture(identifier: str) -> UUID:
@@ -141,14 +145,14 @@ def parse_capture(identifier: str) -> UUID:
         return UUID(identifier)
     except ValueError as error:
         cure = "write it as the column capture of emotion_log has it"
-        raise UsageError(f"{identifier!r} is no capture: {cure}") from error
+        raise UsageError(f"{identifier!r} is no capture: {cure}", field="capture") from error
 
 
 def parse_emotions(names: Sequence[str]) -> list[Emotion]:
     """Emotions by their names. UsageError names those there are."""
     for name in names:
         if name not in EMOTIONS:
-            raise UsageError(f"there is no emotion {name!r}: choose from {', '.join(EMOTIONS)}")
+            raise UsageError(f"there is no emotion {name!r}: choose from {', '.join(EMOTIONS)}", field="emotion")
     return [emotion for emotion in EMOTIONS if emotion in names]
 
 

@@ -68,16 +68,13 @@ def arrow_table(rows: Sequence[dict[str, Any]], zone: tzinfo | None) -> "pa.Tabl
     except ImportError as error:
         raise MissingExtra("this needs pyarrow: pip install 'mien[arrow]'") from error
     moments = pa.timestamp("ms", tz=getattr(zone, "key", "UTC"))
-    kinds = {
+    kinds: dict[type, Any] = {
         datetime: moments, date: pa.date32(), str: pa.string(), int: pa.int64(),
         float: pa.float64(),
     }  # fmt: skip
-    first = rows[0] if rows else {}
-    columns = {
-        name: pa.array(
-            [row[name].astimezone(UTC) if isinstance(row[name], datetime) else row[name] for row in rows],
-            type=kinds.get(type(value)),
-        )
-        for name, value in first.items()
-    }
+    columns = {}
+    for name in rows[0] if rows else ():
+        values = [row[name].astimezone(UTC) if isinstance(row[name], datetime) else row[name] for row in rows]
+        kind = next((type(value) for value in values if value is not None), type(None))
+        columns[name] = pa.array(values, type=kinds.get(kind))
     return pa.table(columns)

@@ -8,9 +8,14 @@ class MienError(Exception):
 
 
 class UsageError(MienError):
-    """A command was given options that do not go together."""
+    """A command or a question was given options that make no sense, or do not go together."""
 
     exit_code = 2
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        """`field` is the one word of a question that is wrong, where it is one."""
+        super().__init__(message)
+        self.field = field
 
 
 class ConfigurationError(MienError):

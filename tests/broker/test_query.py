@@ -88,7 +88,7 @@ def test_filters_narrow_the_log(
 
 
 def test_it_counts_by_hour_and_emotion(path: str, capsys: pytest.CaptureFixture[str]) -> None:
-    noon, one = {"hour": "2025-11-22T12:00+00:00"}, {"hour": "2025-11-22T13:00+00:00"}
+    noon, one = {"hour": "2025-11-22T12:00:00+00:00"}, {"hour": "2025-11-22T13:00:00+00:00"}
     assert query(path, capsys, "--by", "hour,emotion", "--device", "hallway") == [
         noon | {"emotion": "happy", "observations": 2, "share": 0.5, "mean_confidence": 0.8},
         noon | {"emotion": "sad", "observations": 1, "share": 0.25, "mean_confidence": 0.7},
@@ -158,7 +158,7 @@ def _after(minutes: float | None) -> datetime | None:
 
 def test_minutes_weekdays_and_models(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     minutes = query(path, capsys, "--by", "minute", "--device", "hallway", "--emotion", "sad")
-    assert [row["minute"] for row in minutes] == ["2025-11-22T12:59+00:00", "2025-11-22T13:00+00:00"]
+    assert [row["minute"] for row in minutes] == ["2025-11-22T12:59:00+00:00", "2025-11-22T13:00:00+00:00"]
     assert [row["weekday"] for row in query(path, capsys, "--by", "weekday")] == ["6 Saturday", "7 Sunday"]
     assert [row["model"] for row in query(path, capsys, "--by", "model")] == ["0123456789ab"]
 
@@ -210,7 +210,7 @@ def test_ndjson_is_a_line_for_each(path: str, capsys: pytest.CaptureFixture[str]
         (["--capture", "01939c2e-0000-7000-8000-000000000000"], "there is no capture 01939c2e"),
         (["--device", "attic"], "there is no device 'attic' in the log: it knows cellar, hallway"),
         (["--model", "ba9876543210"], "there is no model 'ba9876543210' in the log: it knows 0123456789ab"),
-        (["--from", "2025-11-22", "--to", "2025-11-21"], "--to must be later than --from"),
+        (["--from", "2025-11-22", "--to", "2025-11-21"], "to must be later than from"),
         (["--by", "hour", "--all"], "--by and --all are different questions"),
         (["--follow", "--csv"], "write --format ndjson"),
         (["--sql", "DELETE FROM observation"], "the log does not answer this SQL"),

@@ -68,6 +68,7 @@ def test_commands_import_their_parts_only_when_they_run(file: Path) -> None:
         "mien.command",
         "typer",
         ".classify_command",
+        ".dashboard_command",
         ".db_command",
         ".doctor_command",
         ".flash_command",
