@@ -66,7 +66,7 @@ def make_dashboard(
 
 def _add_interface(app: FastAPI, engine: Engine, timezone: str | None) -> None:
     fresh: Fresh[Answer] = Fresh(KEEP_S)
-    newsroom = Newsroom(lambda: Follower(engine, Question(), zone=UTC))
+    newsroom = Newsroom(lambda: Follower(engine, Question(), zone=UTC), before=fresh.forget)
 
     @app.get("/api/observations", response_model=Observations, responses=DOCUMENTED | CSV)
     def observations(asked: Annotated[ObservationsAsked, Query()], request: Request) -> Response:

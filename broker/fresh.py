@@ -44,3 +44,8 @@ class Fresh(Generic[Answer]):
             mine.set_exception(error)
             raise
         return mine.result()
+
+    def forget(self) -> None:
+        """Make all answers anew: something has changed."""
+        with self._lock:
+            self._kept.clear()

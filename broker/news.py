@@ -25,8 +25,10 @@ class News:
 class Newsroom:
     """Looks at the log while anybody listens."""
 
-    def __init__(self, follow: Callable[[], Follower], poll_s: float = POLL_S) -> None:
+    def __init__(self, follow: Callable[[], Follower], before: Callable[[], None], poll_s: float = POLL_S) -> None:
+        """`before` is called before news are told: what was kept is old now."""
         self._follow = follow
+        self._before = before
         self._poll_s = poll_s
         self._listeners: set[asyncio.Queue[News]] = set()
         self._looking: asyncio.Task[None] | None = None
@@ -57,6 +59,7 @@ class Newsroom:
             except MienError as error:
                 follower, news = None, News(trouble=str(error))
             if news.observations or news.trouble:
+                self._before()
                 for listener in self._listeners:
                     if not listener.full():
                         listener.put_nowait(news)

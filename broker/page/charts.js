@@ -59,10 +59,10 @@ export function drawWeek(element, counts) {
     cells[(moment.getUTCDay() + 6) % 7][moment.getUTCHours()] += count.observations;
   }
   const style = getComputedStyle(element);
+  const wide = element.clientWidth > 500;
   const layout = {...common(element), height: 300, margin: {l: 90, r: 10, t: 10, b: 40}};
   layout.yaxis = {...axis(element), autorange: "reversed", type: "category"};
   layout.xaxis = {...axis(element), dtick: wide ? 3 : 6, ticksuffix: ":00", fixedrange: true};
-  const wide = element.clientWidth > 500;
   draw(element, [{
     showscale: wide, type: "heatmap", x: [...Array(24).keys()], y: WEEKDAYS, z: cells, xgap: wide ? 2 : 1, ygap: wide ? 2 : 1,
     colorscale: [[0, style.getPropertyValue("--low")], [1, style.getPropertyValue("--high")]],
