@@ -50,7 +50,8 @@ locks: $(VENV)/test ## lock the newest packages that a device may get; see deplo
 
 system: ## install with apt what the tests need besides Python; as root
 	apt-get update
-	apt-get install --yes --no-install-recommends dosfstools mmdebstrap mosquitto mtools openssl postgresql sqlite3 systemd
+	apt-get install --yes --no-install-recommends \
+		chromium dosfstools mmdebstrap mosquitto mtools openssl postgresql sqlite3 systemd
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -42,6 +42,16 @@ ca_file = "{folder}/collector/ca.crt"
 certificate_file = "{folder}/collector/collector.crt"
 key_file = "{folder}/collector/collector.key"
 """
+DASHBOARD = """\
+# Made by `mien server init`. All settings and their meaning: mien config show dashboard dashboard.toml
+database = "{database}"
+host = "0.0.0.0"
+port = {port}
+token_file = "{folder}/dashboard/token"
+certificate_file = "{folder}/dashboard/server.crt"
+key_file = "{folder}/dashboard/server.key"
+"""
+DASHBOARD_PORT = 8501
 AGENT = """\
 # Made by `mien device add`. All settings and their meaning: mien config show agent agent.toml
 device = "{device}"
@@ -64,6 +74,11 @@ def mosquitto_conf(folder: Path, port: int, user: str) -> str:
 def collector_toml(folder: Path, host: str, port: int) -> str:
     """Of a collector that reaches the broker as devices do."""
     return COLLECTOR.format(folder=folder, host=host, port=port)
+
+
+def dashboard_toml(folder: Path, database: str) -> str:
+    """Of a dashboard that the network reaches, over TLS and with a token."""
+    return DASHBOARD.format(folder=folder, database=database, port=DASHBOARD_PORT)
 
 
 def agent_toml(device: str, host: str, port: int) -> str:

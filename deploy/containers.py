@@ -7,6 +7,7 @@ from pathlib import Path
 from string import Template
 
 from .authority import Authority, write_secret
+from .configurations import DASHBOARD_PORT, dashboard_toml
 from .wheel import write_wheel
 
 DATABASE_HOST = "database"
@@ -24,7 +25,12 @@ def write_containers(folder: Path, host: str, port: int) -> None:
     }
     command = ["postgres", *(part for name, value in options.items() for part in ("-c", f"{name}={value}"))]
     compose = Template((files("mien.deploy") / "compose.yaml").read_text()).substitute(
-        folder=folder, host=host, port=port, user=f"{os.getuid()}:{os.getgid()}", postgres=f"[{', '.join(command)}]"
+        folder=folder,
+        host=host,
+        port=port,
+        dashboard=DASHBOARD_PORT,
+        user=f"{os.getuid()}:{os.getgid()}",
+        postgres=f"[{', '.join(command)}]",
     )
     (folder / "compose.yaml").write_text(compose)
     (folder / ".env").write_text("COMPOSE_PROJECT_NAME=mien\nCOMPOSE_PROFILES=sqlite\n")
@@ -50,3 +56,16 @@ def write_database(folder: Path, authority: Authority) -> None:
     here = f'database = "{folder}/collector/data/mien.db"'
     assert here in settings  # as mien.deploy.configurations writes it
     (folder / "collector" / "postgresql.toml").write_text(settings.replace(here, f'database = "{url}"'))
+
+
+def write_reader(folder: Path) -> None:
+    """Write what makes the role that the dashboard and Grafana read PostgreSQL as: SQL, its password, settings."""
+    place = folder / DATABASE_HOST / "reader"
+    place.mkdir(mode=0o700)
+    password = secrets.token_urlsafe(32)
+    write_secret(place / "password", password.encode())
+    write_secret(place / "pgpass", f"*:*:mien:mien_reader:{password}\n".encode())
+    sql = (files("mien.deploy") / "grafana" / "reader.sql").read_text()
+    (place / "reader.sql").write_text(Template(sql).substitute(folder=folder))
+    url = f"postgresql://mien_reader@{DATABASE_HOST}/mien?sslmode=verify-full&sslrootcert={folder}/collector/ca.crt"
+    (folder / "dashboard" / "postgresql.toml").write_text(dashboard_toml(folder, url))

@@ -3,7 +3,9 @@
 authority/   ca.crt, ca.key, revoked.txt: who belongs here, and who no more; no program that runs needs it
 broker/      mosquitto.conf, permissions, ca.crt, revoked.crl, server.crt, server.key, data/
 collector/   collector.toml, postgresql.toml, ca.crt, collector.crt, collector.key, data/
-database/    password, pgpass, server.crt, server.key: for PostgreSQL, if it is used
+dashboard/   dashboard.toml, postgresql.toml, token, server.crt, server.key
+database/    password, pgpass, server.crt, server.key, reader/: for PostgreSQL, if it is used
+grafana/     password, data/, and what to provision for each store: for Grafana, if it is used
 devices/     a folder for each: agent.toml, ca.crt, device.crt, device.key: what goes onto it
 systemd/     units; compose.yaml, .env, Dockerfile, wheels/: the same in containers
 notice.html  to print, for the people in view
@@ -13,6 +15,7 @@ server.toml  what this folder was made for
 import getpass
 import os
 import re
+import secrets
 import shutil
 import signal
 import tomllib
@@ -30,8 +33,9 @@ from mien.names import is_device_name
 from mien.topics import Topics
 
 from .authority import Authority, Identity, write_secret
-from .configurations import agent_toml, collector_toml, mosquitto_conf, server_toml
-from .containers import write_containers, write_database
+from .configurations import agent_toml, collector_toml, dashboard_toml, mosquitto_conf, server_toml
+from .containers import DATABASE_HOST, write_containers, write_database, write_reader
+from .grafana import write_grafana
 from .permissions import COLLECTOR, permissions
 from .units import units
 
@@ -82,7 +86,7 @@ class ServerFolder:
             raise UsageError(f"{path} is not empty: name a new folder, or use the server in it as it is")
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         authority = Authority.found(path / "authority", hosts[0])
-        for folder in ("broker", "broker/data", "collector", "collector/data", "devices", "systemd"):
+        for folder in ("broker", "broker/data", "collector", "collector/data", "dashboard", "devices", "systemd"):
             (path / folder).mkdir(mode=0o700)
         for folder in ("broker", "collector"):
             (path / folder / "ca.crt").write_bytes(authority.certificate)
@@ -90,10 +94,15 @@ class ServerFolder:
         _keep(authority.client(COLLECTOR), path / "collector" / "collector")
         (path / "broker" / "mosquitto.conf").write_text(mosquitto_conf(path, port, getpass.getuser()))
         (path / "collector" / "collector.toml").write_text(collector_toml(path, hosts[0], port))
+        _keep(authority.server(hosts), path / "dashboard" / "server")
+        (path / "dashboard" / "dashboard.toml").write_text(dashboard_toml(path, f"{path}/collector/data/mien.db"))
+        write_secret(path / "dashboard" / "token", f"{secrets.token_urlsafe(32)}\n".encode())
         (path / "authority" / "revoked.txt").touch()
         for name, unit in units(path, getpass.getuser()).items():
             (path / "systemd" / name).write_text(unit)
         write_database(path, authority)
+        write_reader(path)
+        write_grafana(path, DATABASE_HOST)
         write_containers(path, hosts[0], port)
         (path / "notice.html").write_text(told)
         (path / "server.toml").write_text(server_toml(hosts, port))

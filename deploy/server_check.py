@@ -1,4 +1,4 @@
-"""Looks at a server's folder as the programs that use it will: keys, certificates, mosquitto, collector, units."""
+"""Looks at a server's folder as the programs that use it will: keys, certificates, settings, mosquitto, units."""
 
 import shutil
 import socket
@@ -21,6 +21,7 @@ from .server import ServerFolder
 from .units import program
 
 SOON = timedelta(days=90)
+SECRETS = ("password", "pgpass", "token")
 STARTED_S = 1.0
 """mosquitto ends at once on a configuration that it does not take."""
 
@@ -31,13 +32,16 @@ def server_check(folder: ServerFolder) -> Iterator[Diagnosis]:
     yield from _keys(folder.path)
     yield from _certificates(folder)
     yield from _broker(folder)
-    yield _collector(folder.path)
+    for program_name in ("collector", "dashboard"):
+        yield _settings(folder.path, program_name)
     yield from _units(folder.path)
     yield from _containers(folder.path)
 
 
 def _keys(path: Path) -> Iterator[Diagnosis]:
-    keys = sorted(file for file in path.rglob("*") if file.suffix == ".key" or file.name in ("password", "pgpass"))
+    keys = sorted(
+        file for file in path.rglob("*") if file.suffix == ".key" or file.name in ("password", "pgpass", "token")
+    )
     open_keys = [key for key in keys if key.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
     for key in open_keys:
         yield error("keys", f"{key} is open to other users", f"chmod 600 {key}, and think of who may have read it")
@@ -94,17 +98,17 @@ def _broker(folder: ServerFolder) -> Iterator[Diagnosis]:
             yield ok("broker", f"mosquitto takes its configuration ({mosquitto})")
 
 
-def _collector(path: Path) -> Diagnosis:
-    file = path / "collector" / "collector.toml"
+def _settings(path: Path, name: str) -> Diagnosis:
+    file = path / name / f"{name}.toml"
     try:
-        load(file, settings_type_of("collector"))
+        load(file, settings_type_of(name))
     except MissingExtra:
         return warning(
-            "collector", "is not installed here, so its configuration is not tried", "pip install 'mien[broker]'"
+            name, "is not installed here, so its configuration is not tried", "pip install 'mien[broker,dashboard]'"
         )
     except ConfigurationError as problem:
-        return error("collector", str(problem), "see docs/settings.md")
-    return ok("collector", f"takes {file}")
+        return error(name, str(problem), "see docs/settings.md")
+    return ok(name, f"takes {file}")
 
 
 def _units(path: Path) -> Iterator[Diagnosis]:

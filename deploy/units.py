@@ -1,4 +1,4 @@
-"""systemd's units: the MQTT broker and the collector of a server's folder, and a device's agent."""
+"""systemd's units: the MQTT broker, the collector and the dashboard of a server's folder, and a device's agent."""
 
 import os
 import shutil
@@ -90,6 +90,7 @@ def units(folder: Path, user: str) -> dict[str, str]:
     mien = shutil.which("mien", path=str(Path(sys.executable).parent)) or "/usr/local/bin/mien"
     broker = f"{mosquitto or '/usr/sbin/mosquitto'} -c {folder}/broker/mosquitto.conf"
     collector = f"{mien} collect --config {folder}/collector/collector.toml"
+    dashboard = f"{mien} dashboard --config {folder}/dashboard/dashboard.toml"
     return {
         "mien-broker.service": _unit(
             "mien's MQTT broker", broker, user, folder, "broker", extra="ExecReload=/bin/kill -HUP $MAINPID\n"
@@ -97,6 +98,10 @@ def units(folder: Path, user: str) -> dict[str, str]:
         # Nothing that another start would mend: wrong options, a configuration or a package that is not there.
         "mien-collector.service": _unit(
             "mien's collector", collector, user, folder, "collector", extra="RestartPreventExitStatus=2 3 9\n"
+        ),
+        # SQLite wants to write beside the log, to count those who read; the log itself is opened read-only.
+        "mien-dashboard.service": _unit(
+            "mien's dashboard", dashboard, user, folder, "collector/data", extra="RestartPreventExitStatus=2 3 9\n"
         ),
     }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mien.version import VERSION
 
-SUFFIXES = {".py", ".tflite", ".typed", ".html", ".jpg", ".txt", ".sh", ".yaml", ""}
+SUFFIXES = {".py", ".tflite", ".typed", ".html", ".jpg", ".txt", ".sh", ".yaml", ".json", ".sql", ".css", ".js", ""}
 """Of the files that belong to mien's packages; a checkout has others beside them."""
 METADATA = ("METADATA", "entry_points.txt", "licenses/LICENSE", "licenses/MODEL_LICENSE")
 PROGRAMS = ("edge", "trainer", "broker", "deploy")
@@ -53,5 +53,5 @@ def _files(folder: Path) -> Iterator[Path]:
     for file in folder.iterdir():
         if file.is_file() and file.suffix in SUFFIXES:
             yield file
-        elif file.is_dir() and ((file / "__init__.py").exists() or file.name == "locks"):
+        elif file.is_dir() and ((file / "__init__.py").exists() or file.name in ("grafana", "locks", "page")):
             yield from _files(file)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import postgresql
 import pytest
@@ -28,3 +29,12 @@ def postgresql_server() -> Iterator[postgresql.PostgreSQL]:
     """One PostgreSQL server for all tests; each takes a database of its own."""
     with postgresql.running() as server:
         yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def log(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The path or URL of an emotion log that does not exist yet: each test that asks for it runs on both stores."""
+    if request.param == "sqlite":
+        return str(tmp_path / "mien.db")
+    server: postgresql.PostgreSQL = request.getfixturevalue("postgresql_server")
+    return server.database(uuid4().hex)

@@ -5,6 +5,7 @@ compose_spec.json is the schema of the Compose specification that docker-compose
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from postgresql import PostgreSQL
 from samples import make_observation
 from served import identity
 
-from mien.broker.settings import CollectorSettings
+from mien.broker.settings import CollectorSettings, DashboardSettings
 from mien.configuration import load
 from mien.deploy.server import ServerFolder
 from mien.edge.clock import Clock
@@ -62,8 +63,12 @@ def test_sqlite_is_the_default_and_one_of_the_profiles_runs_one_collector(
     compose: dict[str, Any], folder: ServerFolder
 ) -> None:
     assert "COMPOSE_PROFILES=sqlite\n" in (folder.path / ".env").read_text()
-    collectors = {name: service["profiles"] for name, service in compose["services"].items() if "build" in service}
-    assert collectors == {"collector": ["sqlite"], "collector-postgresql": ["postgresql"]}
+    built = {name: service["profiles"] for name, service in compose["services"].items() if "build" in service}
+    collectors = ["collector", "collector-postgresql"]
+    assert [built[name] for name in collectors] == [["sqlite"], ["postgresql"]]
+    assert [built[name] for name in ("dashboard", "dashboard-postgresql")] == [["sqlite"], ["postgresql"]]
+    for name in ("dashboard", "dashboard-postgresql"):
+        load(Path(compose["services"][name]["command"][-1]), DashboardSettings)
     for name in collectors:
         settings = Path(compose["services"][name]["command"][-1])
         assert (
@@ -80,10 +85,13 @@ def test_the_image_is_built_from_the_wheel_beside_it(folder: ServerFolder) -> No
 
 
 def test_no_secret_stands_in_what_compose_reads(folder: ServerFolder) -> None:
-    password = (folder.path / "database" / "password").read_text()
-    assert len(password) >= 32
-    for name in ("compose.yaml", ".env", "Dockerfile", "collector/postgresql.toml"):
-        assert password not in (folder.path / name).read_text()
+    secrets = ["database/password", "database/reader/password", "grafana/password", "dashboard/token"]
+    for secret in secrets:
+        word = (folder.path / secret).read_text().strip()
+        assert len(word) >= 32
+        holders = [file for file in folder.path.rglob("*") if file.is_file() and word.encode() in file.read_bytes()]
+        assert {file.name for file in holders} <= {"password", "pgpass", "token"}
+        assert all(file.stat().st_mode & 0o077 == 0 for file in holders)
 
 
 @pytest.fixture
@@ -146,3 +154,30 @@ def test_the_collector_stores_in_postgresql_over_tls_with_its_password_and_nobod
     unencrypted = subprocess.run(ask, env=environment, capture_output=True, text=True, check=False)
     assert unencrypted.returncode == 8
     assert "no encryption" in unencrypted.stderr
+
+
+def test_the_dashboard_s_role_reads_what_comes_and_writes_nothing(served: tuple[ServerFolder, PostgreSQL]) -> None:
+    """Programs of their own connect, as above. The role is made first, as PostgreSQL's image does."""
+    folder, server = served
+    reader = folder.path / "database" / "reader"
+    socket = f"host={server.folder} port={server.port} user=mien dbname=mien"
+    subprocess.run(["psql", "--set=ON_ERROR_STOP=1", "--file", reader / "reader.sql", socket], check=True)
+    subprocess.run(["psql", "--set=ON_ERROR_STOP=1", "--command", "CREATE TABLE later (a INTEGER)", socket], check=True)
+    url = load(folder.path / "dashboard" / "postgresql.toml", DashboardSettings).database
+    here = url.replace("@database/", f"@localhost:{server.port}/")
+    assert here != url
+    for statement, wanted in (
+        ("SELECT count(*) FROM later", ""),
+        ("INSERT INTO later VALUES (1)", "read-only transaction"),
+        ("SET TRANSACTION READ WRITE; INSERT INTO later VALUES (1)", "permission denied"),
+        ("CREATE TEMPORARY TABLE mine (a INTEGER)", "permission denied|read-only transaction"),
+    ):
+        told = subprocess.run(
+            ["psql", "--set=ON_ERROR_STOP=1", "--command", statement, here],
+            env=os.environ | {"PGPASSFILE": str(reader / "pgpass")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert re.search(wanted, told.stderr), told.stderr
+        assert (told.returncode == 0) == (wanted == ""), statement

@@ -220,8 +220,10 @@ def test_a_name_that_was_revoked_can_be_issued_anew(folder: ServerFolder, broker
 
 
 def test_keys_are_for_their_owner_alone(folder: ServerFolder) -> None:
-    keys = [*folder.path.rglob("*.key"), folder.path / "database" / "password", folder.path / "database" / "pgpass"]
-    assert len(keys) == 8  # authority, broker, collector, database, two devices
+    secrets = [file for name in ("password", "pgpass", "token") for file in folder.path.rglob(name)]
+    assert len(secrets) == 6  # the database's and its reader's, with their pgpass; Grafana's; the dashboard's
+    keys = [*folder.path.rglob("*.key"), *secrets]
+    assert len(keys) == 13  # authority, broker, collector, dashboard, database, two devices
     for secret in keys:
         assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     for place in (folder.path, *(one for one in folder.path.rglob("*") if one.is_dir())):

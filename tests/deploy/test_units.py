@@ -9,7 +9,7 @@ import pytest
 from mien.deploy.server import ServerFolder
 from mien.deploy.units import AGENT_UNIT, agent_unit
 
-UNITS = ["mien-broker.service", "mien-collector.service", AGENT_UNIT]
+UNITS = ["mien-broker.service", "mien-collector.service", "mien-dashboard.service", AGENT_UNIT]
 
 pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed: make system")
 
