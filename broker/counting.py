@@ -1,13 +1,13 @@
 """Counts observations: from the rollup where it has the answer, from the rows elsewhere."""
 
 from calendar import day_name
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, func, literal, null, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Table, func, literal, null, select
 
 from mien.emotions import EMOTIONS
 
@@ -17,8 +17,13 @@ from .question import Question, in_zone
 from .schema import QUARTER_MS, SCALE, device, model, observation, rollup
 
 MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+YEARS = range(2000, 2200)
+"""Of what an observation may say."""
 TIMES = ("minute", "hour", "day", "weekday")
 Name = str | date | datetime
+Totals = dict[tuple[Name, ...], list[int]]
+"""By the names of a group its observations, and the sum of their confidences."""
 WEEKDAYS = tuple(f"{number} {name}" for number, name in enumerate(day_name, 1))
 """They begin with their number, so that Monday comes first."""
 
@@ -40,30 +45,86 @@ def count_observations(engine: Engine, question: Question, *, by: Sequence[str],
     Times of day are those of `zone`, or of this machine. UsageError if the log has no such device or model;
     DatabaseError if it cannot be read, QueryStopped or LogBusy as for `reading`.
     """
-    totals: dict[tuple[Name, ...], list[int]] = defaultdict(lambda: [0, 0])
-    name = _names(by, zone)
     rows_alone = question.about_rows or not {"minute", "model"}.isdisjoint(by)
+    step_ms = MINUTE_MS if "minute" in by else _step_ms(zone)
     with reading(engine) as connection:
         narrowed = narrow(connection, question)
         counted = _of_rows if rows_alone else _of_rollup
-        cells = counted(connection, narrowed, by, question.begin_ms, question.end_ms)
-        for cell in cells:
-            total = totals[name(cell)]
-            total[0] += int(cell.observations)  # PostgreSQL's sums are decimals
-            total[1] += int(cell.confidence)
+        cells = counted(connection, narrowed, by, step_ms, question.begin_ms, question.end_ms)
+        totals = _totals(cells, by, zone, devices=_known(connection, device), models=_known(connection, model))
     whole = sum(count for count, _ in totals.values())
-    rows: list[dict[str, Any]] = [
-        dict(zip(by, key, strict=True))
+    rows = [
+        dict(zip(by, names, strict=True))
         | {
             "observations": count,
             "share": round(count / whole, 4),
             "mean_confidence": round(confidence / count / SCALE, 4),
         }
-        for key, (count, confidence) in totals.items()
+        for names, (count, confidence) in _in_order(totals, by)
     ]
-    others = [group for group in by if group != "emotion"]
-    rows.sort(key=lambda row: (*(row[group] for group in others), -row["observations"], *map(str, row.values())))
     return Counts(rows, _source(question, by, rows_alone=rows_alone))
+
+
+def _known(connection: Connection, table: Table) -> dict[int, str]:
+    """Names by their keys, which are shorter to group by."""
+    return {row.key: row.name for row in connection.execute(select(table))}
+
+
+def _totals(
+    cells: Iterable[Row[Any]],
+    by: Sequence[str],
+    zone: tzinfo | None,
+    *,
+    devices: dict[int, str],
+    models: dict[int, str],
+) -> Totals:
+    """Cells whose names are the same, together. They may be a hundred thousand: each moment meets the calendar once."""
+    moments: dict[int, dict[str, Name]] = {}
+    totals: Totals = {}
+    for cell in cells:
+        moment_ms, device_key, emotion, model_key, count, confidence = tuple[Any, ...](cell)
+        words = moments.get(moment_ms)
+        if words is None:
+            words = moments[moment_ms] = {} if moment_ms is None else _calendar(moment_ms, zone)
+        words["device"], words["model"] = devices.get(device_key, ""), models.get(model_key, "")
+        words["emotion"] = "" if emotion is None else EMOTIONS[emotion]
+        names = tuple([words[group] for group in by])
+        total = totals.get(names)
+        if total is None:
+            total = totals[names] = [0, 0]
+        total[0] += int(count)  # PostgreSQL's sums are decimals
+        total[1] += int(confidence)
+    return totals
+
+
+def _calendar(at_ms: int, zone: tzinfo | None) -> dict[str, Name]:
+    here = in_zone(at_ms, zone)
+    return {
+        "minute": here.replace(second=0, microsecond=0),
+        "hour": here.replace(minute=0, second=0, microsecond=0),
+        "day": here.date(),
+        "weekday": WEEKDAYS[here.weekday()],
+    }
+
+
+def _in_order(totals: Totals, by: Sequence[str]) -> list[tuple[tuple[Name, ...], list[int]]]:
+    """Groups in their order, emotions by count. Names are few, and are compared but once: datetimes take their time."""
+    ranks: list[dict[Name, int]] = []
+    for place in range(len(by)):
+        distinct = {names[place] for names in totals}
+        ranks.append({name: rank for rank, name in enumerate(sorted(distinct))})  # type: ignore[type-var]
+    others = [place for place, group in enumerate(by) if group != "emotion"]
+    emotions = [place for place, group in enumerate(by) if group == "emotion"]
+
+    def key(item: tuple[tuple[Name, ...], list[int]]) -> list[int]:
+        names, (count, _) = item
+        return [
+            *[ranks[place][names[place]] for place in others],
+            -count,
+            *[ranks[place][names[place]] for place in emotions],
+        ]
+
+    return sorted(totals.items(), key=key)
 
 
 def _source(question: Question, by: Sequence[str], *, rows_alone: bool) -> str:
@@ -81,13 +142,18 @@ def _source(question: Question, by: Sequence[str], *, rows_alone: bool) -> str:
 
 
 def _of_rollup(
-    connection: Connection, narrowed: Narrowed, by: Sequence[str], begin_ms: int | None, end_ms: int | None
+    connection: Connection,
+    narrowed: Narrowed,
+    by: Sequence[str],
+    step_ms: int,
+    begin_ms: int | None,
+    end_ms: int | None,
 ) -> Iterator[Row[Any]]:
     """Whole quarters from the rollup; the pieces at both ends from the rows."""
     first = None if begin_ms is None else -(-begin_ms // QUARTER_MS)
     last = None if end_ms is None else end_ms // QUARTER_MS
     if first is not None and last is not None and first > last:
-        yield from _of_rows(connection, narrowed, by, begin_ms, end_ms)
+        yield from _of_rows(connection, narrowed, by, step_ms, begin_ms, end_ms)
         return
     conditions: list[ColumnElement[bool]] = narrowed.of(rollup)
     if first is not None:
@@ -95,36 +161,36 @@ def _of_rollup(
     if last is not None:
         conditions.append(rollup.c.quarter < last)
     columns = {
-        "moment_ms": rollup.c.quarter * QUARTER_MS if _timed(by) else None,
-        "device": device.c.name if "device" in by else None,
+        "moment_ms": rollup.c.quarter // (step_ms // QUARTER_MS) * step_ms if _timed(by) else None,
+        "device": rollup.c.device if "device" in by else None,
         "emotion": rollup.c.emotion if "emotion" in by else None,
         "model": None,
     }
     sums = func.sum(rollup.c.observations), func.sum(rollup.c.confidence)
-    counted = rollup.join(device, device.c.key == rollup.c.device) if "device" in by else rollup
-    yield from connection.execute(_grouped(columns, *sums).select_from(counted).where(*conditions))
+    yield from connection.execute(_grouped(columns, *sums).select_from(rollup).where(*conditions)).all()
     if begin_ms is not None and first is not None and begin_ms < first * QUARTER_MS:
-        yield from _of_rows(connection, narrowed, by, begin_ms, first * QUARTER_MS)
+        yield from _of_rows(connection, narrowed, by, step_ms, begin_ms, first * QUARTER_MS)
     if end_ms is not None and last is not None and last * QUARTER_MS < end_ms:
-        yield from _of_rows(connection, narrowed, by, last * QUARTER_MS, end_ms)
+        yield from _of_rows(connection, narrowed, by, step_ms, last * QUARTER_MS, end_ms)
 
 
 def _of_rows(
-    connection: Connection, narrowed: Narrowed, by: Sequence[str], begin_ms: int | None, end_ms: int | None
+    connection: Connection,
+    narrowed: Narrowed,
+    by: Sequence[str],
+    step_ms: int,
+    begin_ms: int | None,
+    end_ms: int | None,
 ) -> Iterator[Row[Any]]:
-    step = MINUTE_MS if "minute" in by else QUARTER_MS
     columns = {
-        "moment_ms": observation.c.at_ms // step * step if _timed(by) else None,
-        "device": device.c.name if "device" in by else None,
+        "moment_ms": observation.c.at_ms // step_ms * step_ms if _timed(by) else None,
+        "device": observation.c.device if "device" in by else None,
         "emotion": observation.c.emotion if "emotion" in by else None,
-        "model": model.c.name if "model" in by else None,
+        "model": observation.c.model if "model" in by else None,
     }
-    rows = observation.join(device, device.c.key == observation.c.device) if "device" in by else observation
-    if "model" in by:
-        rows = rows.join(model, model.c.key == observation.c.model)
-    wanted = _grouped(columns, func.count(), func.sum(observation.c.confidence)).select_from(rows)
+    wanted = _grouped(columns, func.count(), func.sum(observation.c.confidence)).select_from(observation)
     conditions = [*narrowed.of(observation), *narrowed.others, *within(begin_ms, end_ms)]
-    yield from connection.execute(wanted.where(*conditions))
+    yield from connection.execute(wanted.where(*conditions)).all()
 
 
 def _grouped(
@@ -138,30 +204,18 @@ def _grouped(
     return wanted.group_by(*groups).having(observations > literal(0))
 
 
+@cache
+def _step_ms(zone: tzinfo | None) -> int:
+    """What moments are counted by before a calendar sees them: hours where those of the zone begin with UTC's.
+
+    Quarters elsewhere: Nepal is 5:45 ahead. Looked at once a month, since no zone changed its mind sooner.
+    """
+    offsets = (
+        datetime(year, month, 1, tzinfo=UTC).astimezone(zone).utcoffset() for year in YEARS for month in range(1, 13)
+    )
+    whole = all(offset is not None and not offset % timedelta(hours=1) for offset in offsets)
+    return HOUR_MS if whole else QUARTER_MS
+
+
 def _timed(by: Sequence[str]) -> bool:
     return not set(TIMES).isdisjoint(by)
-
-
-def _names(by: Sequence[str], zone: tzinfo | None) -> Callable[[Row[Any]], tuple[Name, ...]]:
-    """Gives a cell's names. Each moment is put into words once: calendars are slow, and there are few moments."""
-    moments: dict[int, dict[str, Name]] = {}
-    timed = _timed(by)
-
-    def moment(at_ms: int) -> dict[str, Name]:
-        if at_ms not in moments:
-            here = in_zone(at_ms, zone)
-            moments[at_ms] = {
-                "minute": here.replace(second=0, microsecond=0),
-                "hour": here.replace(minute=0, second=0, microsecond=0),
-                "day": here.date(),
-                "weekday": WEEKDAYS[here.weekday()],
-            }
-        return moments[at_ms]
-
-    def names(cell: Row[Any]) -> tuple[Name, ...]:
-        words = dict(moment(cell.moment_ms)) if timed else {}
-        words |= {"device": cell.device, "model": cell.model}
-        words["emotion"] = EMOTIONS[cell.emotion] if cell.emotion is not None else ""
-        return tuple(words[group] for group in by)
-
-    return names

@@ -2,6 +2,7 @@ import csv
 import io
 import itertools
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -150,6 +151,30 @@ def test_the_rollup_and_the_rows_give_the_same_answer(path: str) -> None:
         assert counted.source == "the rows, since the counts kept do not know a confidence"
         answers.add(str(kept.rows))
     assert len(answers) > 20
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe"])
+def test_hours_and_days_are_those_of_a_calendar(path: str, zone: str) -> None:
+    """Also where clocks go half an hour forward, or are a quarter of an hour apart from others."""
+    engine, here = open_for_writing(path), ZoneInfo(zone)
+    moments = [BEGIN + timedelta(days=17 * number, minutes=25 * number) for number in range(40)]
+    moments = [moment for moment in moments if moment.minute % 15]
+    made = [make_observation(at=moment, device="attic") for moment in moments]
+    Store(engine).record(
+        [decode_arrival(topic="t", payload=encode(one), received_ms=1_900_000_000_000, device="attic") for one in made]
+    )
+    engine.dispose()
+    asked = Question(devices=["attic"])
+    rows = count_observations(open_for_reading(path), asked, by=["hour", "day", "weekday"], zone=here).rows
+    local = [moment.astimezone(here) for moment in moments]
+    wanted = Counter(
+        (f"{moment:%Y-%m-%dT%H:00:00}", moment.date(), f"{moment:%u %A}", moment.utcoffset()) for moment in local
+    )
+    found = {
+        (f"{row['hour']:%Y-%m-%dT%H:%M:%S}", row["day"], row["weekday"], row["hour"].utcoffset()): row["observations"]
+        for row in rows
+    }
+    assert found == wanted
 
 
 def _after(minutes: float | None) -> datetime | None:

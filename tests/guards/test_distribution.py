@@ -49,8 +49,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_every_source_file_and_the_model(wheel: Path) -> None:
     expected = {"mien/models/default.tflite", "mien/broker/portrait.jpg", "mien/broker/portrait.txt", "mien/py.typed"}
     expected.add("mien/trainer/page.html")
-    data = ("Dockerfile", "compose.yaml", "install.sh", "notice.html", "locks/bookworm.txt", "locks/trixie.txt")
-    expected |= {f"mien/deploy/{name}" for name in data}
+    data = ("Dockerfile", "compose.yaml", "datasette.yaml", "install.sh", "notice.html")
+    expected |= {f"mien/deploy/{name}" for name in (*data, "locks/bookworm.txt", "locks/trixie.txt")}
+    for folder in ("broker/page", "deploy/grafana"):
+        expected |= {f"mien/{folder}/{file.name}" for file in (ROOT / folder).iterdir()}
     for folder in ("mien", "edge", "trainer", "broker", "deploy"):
         for file in (ROOT / folder).rglob("*.py"):
             name = file.relative_to(ROOT).as_posix()
@@ -129,6 +131,7 @@ class Environment:
             ["collect", "query"],
             {"numpy", "opencv-python-headless", "tensorflow-cpu"},
         ),
+        ("dashboard", "dashboard access serving", ["dashboard", "query"], {"numpy", "tensorflow-cpu"}),
         ("deploy", "server kit flash", ["server init", "device add", "flash"], {"numpy", "sqlalchemy", "paho-mqtt"}),
         ("demo", "demo", ["demo"], {"tensorflow", "tensorflow-cpu", "keras"}),
         ("trainer", "training export evaluation", ["train", "evaluate", "export"], {"sqlalchemy", "paho-mqtt"}),
@@ -138,7 +141,7 @@ def test_each_extra_alone_runs_its_program(
     tmp_path: Path, wheel: Path, extra: str, modules: str, verbs: list[str], absent: set[str]
 ) -> None:
     environment = Environment(tmp_path / extra, wheel, extra)
-    program = "broker" if extra == "demo" else extra
+    program = "broker" if extra in ("dashboard", "demo") else extra
     for module in modules.split() or [""]:
         environment.run("-c", f"import {'.'.join(filter(None, ('mien', program, module)))}")
     for verb in ["", *verbs]:
