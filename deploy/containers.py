@@ -35,6 +35,7 @@ def write_containers(folder: Path, host: str, port: int) -> None:
     (folder / "compose.yaml").write_text(compose)
     (folder / ".env").write_text("COMPOSE_PROJECT_NAME=mien\nCOMPOSE_PROFILES=sqlite\n")
     (folder / "Dockerfile").write_bytes((files("mien.deploy") / "Dockerfile").read_bytes())
+    (folder / ".dockerignore").write_text("*\n!wheels\n")  # no key goes into a build
     (folder / "wheels").mkdir(mode=0o700)
     write_wheel(folder / "wheels")
 

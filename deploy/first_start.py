@@ -33,8 +33,12 @@ class Wifi:
     @classmethod
     def of(cls, name: str, passphrase: str, country: str) -> "Wifi":
         """By its passphrase (IEEE 802.11i, H.4: PBKDF2 of HMAC-SHA-1, 4,096 rounds). UsageError if it can be none."""
+        try:
+            passphrase.encode(), name.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError("the Wi-Fi's name or passphrase is not UTF-8: set a UTF-8 locale") from error
         if not 8 <= len(passphrase.encode()) <= 63:
-            raise UsageError("a Wi-Fi passphrase has 8 to 63 characters (WPA2, WPA3)")
+            raise UsageError("a Wi-Fi passphrase has 8 to 63 characters (WPA2, also beside WPA3)")
         if not 1 <= len(name.encode()) <= 32:
             raise UsageError(f"{name!r} is no name of a Wi-Fi network: 1 to 32 bytes")
         if not re.fullmatch("[A-Z]{2}", country):
@@ -63,6 +67,8 @@ class FirstStart:
             raise UsageError(f"{self.hostname!r} is no host name: lower-case letters, digits and hyphens, at most 63")
         if self.timezone is not None and self.timezone not in zoneinfo.available_timezones():
             raise UsageError(f"{self.timezone!r} is no time zone: one like Europe/Amsterdam")
+        if self.user in ("root", "mien"):
+            raise UsageError(f"{self.user} cannot log in: root is locked, and mien is the agent's own account")
         if not re.fullmatch("[a-z_][a-z0-9_-]{0,31}", self.user):
             raise UsageError(f"{self.user!r} is no user name: lower-case letters, digits, hyphens, at most 32")
         if self.ssh_key is not None and not re.match(r"(ssh-|ecdsa-|sk-)\S+ \S+[^\n]*$", self.ssh_key):
@@ -104,7 +110,9 @@ def _network(wifi: Wifi | None) -> dict[str, Any]:
 
 
 def _json(values: dict[str, Any]) -> bytes:
-    return json.dumps(values, indent=2).encode() + b"\n"
+    """JSON that is YAML, too: whose \\u escapes know no pairs of surrogates, as JSON's do."""
+    text = json.dumps(values, indent=2, ensure_ascii=False)
+    return "".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text).encode() + b"\n"
 
 
 def first_run(first: FirstStart) -> bytes:

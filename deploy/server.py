@@ -12,8 +12,9 @@ notice.html  to print, for the people in view
 server.toml  what this folder was made for
 """
 
-import getpass
+import ipaddress
 import os
+import pwd
 import re
 import secrets
 import shutil
@@ -40,6 +41,9 @@ from .permissions import COLLECTOR, permissions
 from .units import units
 
 HOME_ASSISTANT = "homeassistant"
+LABEL = re.compile("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+LONGEST_HOST = 46
+"""With the words before it, what an X.509 common name holds: 64."""
 PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
 
 
@@ -80,9 +84,12 @@ class ServerFolder:
     def made(cls, path: Path, hosts: Sequence[str], port: int, told: str = "") -> "ServerFolder":
         """Make a new one, with a notice for the people in view. UsageError if there is something already."""
         path = path.resolve()
+        for host in hosts:
+            _check_host(host)
+        user = pwd.getpwuid(os.getuid()).pw_name
         if not PLAIN.fullmatch(str(path)):
             raise UsageError(f"{path}: systemd and mosquitto want a path of letters, digits and . _ - alone")
-        if path.exists() and any(path.iterdir()):
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UsageError(f"{path} is not empty: name a new folder, or use the server in it as it is")
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         authority = Authority.found(path / "authority", hosts[0])
@@ -92,13 +99,13 @@ class ServerFolder:
             (path / folder / "ca.crt").write_bytes(authority.certificate)
         _keep(authority.server(hosts), path / "broker" / "server")
         _keep(authority.client(COLLECTOR), path / "collector" / "collector")
-        (path / "broker" / "mosquitto.conf").write_text(mosquitto_conf(path, port, getpass.getuser()))
+        (path / "broker" / "mosquitto.conf").write_text(mosquitto_conf(path, port, user))
         (path / "collector" / "collector.toml").write_text(collector_toml(path, hosts[0], port))
         _keep(authority.server(hosts), path / "dashboard" / "server")
         (path / "dashboard" / "dashboard.toml").write_text(dashboard_toml(path, f"{path}/collector/data/mien.db"))
         write_secret(path / "dashboard" / "token", f"{secrets.token_urlsafe(32)}\n".encode())
         (path / "authority" / "revoked.txt").touch()
-        for name, unit in units(path, getpass.getuser()).items():
+        for name, unit in units(path, user).items():
             (path / "systemd" / name).write_text(unit)
         write_database(path, authority)
         write_reader(path)
@@ -131,6 +138,9 @@ class ServerFolder:
             raise UsageError(f"{name!r} is no device name: lower-case letters, digits and hyphens, at most 32")
         if name in {device.name for device in self.devices()}:
             raise UsageError(f"there is a device {name} already: revoke it first, or choose another name")
+        if self._revoked_under_the_broker(name):
+            cure = "restart it first, or choose another name"
+            raise UsageError(f"the broker may hold a connection of the {name} that was revoked: {cure}")
         folder = self.path / "devices" / name
         folder.mkdir(mode=0o700, exist_ok=True)
         (folder / "ca.crt").write_bytes(self._authority.certificate)
@@ -145,17 +155,24 @@ class ServerFolder:
         serial = _certificate(folder / "device.crt").serial_number
         with (self.path / "authority" / "revoked.txt").open("a") as revoked:
             revoked.write(f"{serial} {name}\n")
+        self.write_permissions(without=name)  # before the folder: whatever is cut short, its rights are gone
         shutil.rmtree(folder)
-        self.write_permissions()
 
-    def write_permissions(self) -> None:
+    def write_permissions(self, *, without: str = "") -> None:
         """Write what each client may do, and who may no more; a running broker reads the first at once."""
-        names = [device.name for device in self.devices()]
+        names = [device.name for device in self.devices() if device.name != without]
         _replace(self.path / "broker" / "permissions", permissions(names, Topics(), HOME_ASSISTANT).encode())
         revoked = (self.path / "authority" / "revoked.txt").read_text().splitlines()
-        serials = [int(line.split()[0]) for line in revoked if line.strip()]
+        serials = sorted({int(line.split()[0]) for line in revoked if line.strip()})
         _replace(self.path / "broker" / "revoked.crl", self._authority.revocations(serials))
         self._signal()
+
+    def _revoked_under_the_broker(self, name: str) -> bool:
+        """Whether this name was revoked since the broker's start: it knows a connection by its name alone."""
+        revoked = self.path / "authority" / "revoked.txt"
+        if self.running is None or name not in {line.split()[-1] for line in revoked.read_text().splitlines() if line}:
+            return False
+        return revoked.stat().st_mtime >= (self.path / "broker" / "mosquitto.pid").stat().st_mtime
 
     @property
     def running(self) -> int | None:
@@ -173,9 +190,18 @@ class ServerFolder:
                 os.kill(process, signal.SIGHUP)
 
 
+def _check_host(host: str) -> None:
+    """UsageError if a name is none that certificates and configurations can hold."""
+    with suppress(ValueError):
+        ipaddress.ip_address(host)
+        return
+    if len(host) > LONGEST_HOST or not all(LABEL.fullmatch(label) for label in host.split(".")):
+        raise UsageError(f"{host!r} is no host name: letters, digits, hyphens and dots, at most {LONGEST_HOST}")
+
+
 def _keep(identity: Identity, stem: Path) -> None:
-    stem.with_suffix(".crt").write_bytes(identity.certificate)
     write_secret(stem.with_suffix(".key"), identity.key)
+    stem.with_suffix(".crt").write_bytes(identity.certificate)  # by which an identity counts as there
 
 
 def _certificate(file: Path) -> x509.Certificate:

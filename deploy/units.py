@@ -38,6 +38,8 @@ UMask=0077
 """For programs that need the network and one folder."""
 
 
+HOMES = ("/home", "/root", "/var/home")
+"""What ProtectHome= hides: a folder or a Python below it needs them readable."""
 AGENT_UNIT = "mien-agent.service"
 AGENT = """\
 # Made by mien; the next release writes it anew. Changes go into /etc/systemd/system/mien-agent.service.d/.
@@ -121,9 +123,10 @@ def _unit(about: str, command: str, user: str, folder: Path, writes: str, *, ext
         Restart=always
         RestartSec=5
         ReadWritePaths={folder}/{writes}
-        InaccessiblePaths={folder}/authority
+        InaccessiblePaths=-{folder}/authority -{folder}/devices
         """
-    home = "read-only" if str(folder).startswith("/home/") else "yes"
+    used = [folder, Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()]
+    home = "read-only" if any(path.is_relative_to(one) for path in used for one in HOMES) else "yes"
     tail = "\n[Install]\nWantedBy=multi-user.target\n"
     return textwrap.dedent(head) + extra + HARDENED.format(home=home) + tail
 

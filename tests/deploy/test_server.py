@@ -29,6 +29,7 @@ from mien.edge.broker_check import broker_check
 from mien.edge.clock import Clock
 from mien.edge.outbox import Outbox
 from mien.edge.uplink import Uplink
+from mien.errors import UsageError
 from mien.mqtt import Mqtt
 
 
@@ -211,9 +212,9 @@ def test_a_device_that_is_added_while_the_broker_runs_may_speak_at_once(
 
 def test_a_name_that_was_revoked_can_be_issued_anew(folder: ServerFolder, broker: Mosquitto) -> None:
     folder.revoke("kitchen")
-    folder.add("kitchen")
     broker.stop()
     broker.start()
+    folder.add("kitchen")
     with talking(identity(folder, "kitchen")) as talker:
         assert talker.next("connected") == "Success"
         assert talker.publish("mien/kitchen/motion") != "Not authorized"
@@ -272,3 +273,38 @@ def test_what_the_user_can_mend_is_one_line_and_a_code(
     ServerFolder.made(tmp_path / "made", ["localhost"], 8883).add("kitchen")
     assert main(arguments) == code
     assert message in capsys.readouterr().err
+
+
+def test_a_revoked_name_is_not_issued_anew_under_its_open_connection(folder: ServerFolder, broker: Mosquitto) -> None:
+    with talking(identity(folder, "kitchen")) as talker:
+        assert talker.next("connected") == "Success"
+        folder.revoke("kitchen")
+        with pytest.raises(UsageError, match="restart it first"):
+            folder.add("kitchen")
+        broker.stop()
+    broker.start()
+    assert folder.add("kitchen").name == "kitchen"
+
+
+def test_a_revocation_that_was_cut_short_can_be_done_again(
+    folder: ServerFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(_path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mien.deploy.server.shutil.rmtree", cut)
+    with pytest.raises(KeyboardInterrupt):
+        folder.revoke("kitchen")
+    assert "kitchen" not in (folder.path / "broker" / "permissions").read_text()
+    monkeypatch.undo()
+    folder.revoke("kitchen")
+    assert [device.name for device in folder.devices()] == ["hallway"]
+
+
+@pytest.mark.parametrize(
+    "host", ["https://mien.example.org", 'a"b', "a b", "bücher.example", "a" * 60, "x.example\n", ""]
+)
+def test_a_host_that_is_none_is_refused_before_anything_is_made(tmp_path: Path, host: str) -> None:
+    with pytest.raises(UsageError, match="is no host name"):
+        ServerFolder.made(tmp_path / "server", [host], 8883)
+    assert not (tmp_path / "server").exists()
