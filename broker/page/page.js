@@ -6,6 +6,7 @@ const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 const ROWS = 50;
 const DEVICES_EVERY_MS = 15_000;
 const CHARTS_EVERY_MS = 5_000;
+const CHARTS_ANYWAY_EVERY_MS = 60_000; // the last of many observations may have met an answer that was kept
 const SILENT_AFTER_S = 180; // a device says how it is once a minute
 const HOURS_SPAN_MS = 4 * 86_400_000; // longer spans are shown by day
 
@@ -253,6 +254,7 @@ window.addEventListener("popstate", () => {
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show([showDay, showWeek]));
 setInterval(() => show([showDevices]), DEVICES_EVERY_MS);
+setInterval(() => show([showDay, showWeek]), CHARTS_ANYWAY_EVERY_MS);
 
 readUrl();
 listen();
