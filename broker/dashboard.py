@@ -30,7 +30,7 @@ from .problems import DOCUMENTED, handle_problems
 from .question import Question, ask, parse_groups, parse_zone
 
 KEEP_S = 1.0
-"""How old an answer may be."""
+"""How old a quick answer may be."""
 ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "charts.js": "text/javascript"}
 DAY_S = 86_400
 CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
