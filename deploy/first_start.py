@@ -1,5 +1,8 @@
 """What sets a Raspberry Pi up at its first start: cloud-init's three files (trixie), or a script (bookworm).
 
+Both put a unit in place and no more: it runs the kit's installer at each start until the device's key has left the
+card. What sets a Pi up once only would not come back after a power cut in the midst of it.
+
 cloud-init reads YAML, of which JSON is a part: so the files are written as JSON, and nothing in a name or a password
 needs quoting. Formats: https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html
 """
@@ -18,6 +21,26 @@ from mien.errors import UsageError
 KIT = PurePosixPath("/boot/firmware/mien")
 """Where the Pi finds the kit: the boot partition is mounted there."""
 IMAGER_CUSTOM = "/usr/lib/raspberrypi-sys-mods/imager_custom"
+SETUP_UNIT = "mien-setup.service"
+SETUP = """\
+# Made by `mien flash`.
+[Unit]
+Description=Sets up mien's agent from the card's boot partition
+ConditionPathExists={kit}/device/device.key
+RequiresMountsFor={kit}
+StartLimitIntervalSec=1h
+StartLimitBurst=3
+
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/python3 -P {kit}/installer.py{options}
+Restart=on-failure
+RestartSec=30
+TimeoutStartSec=20min
+
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +83,8 @@ class FirstStart:
     """A public key; without one nobody can log in over the network."""
     user: str = "pi"
     """Who logs in with that key."""
+    replace: bool = False
+    """Take a Pi that is another device."""
 
     def __post_init__(self) -> None:
         """UsageError for what a Pi would silently ignore."""
@@ -75,6 +100,11 @@ class FirstStart:
             raise UsageError("the SSH key is no public key: name the file that ends in .pub")
 
 
+def setup_unit(first: FirstStart) -> str:
+    """The unit that installs the kit, and has nothing to do once the device's key is in its place."""
+    return SETUP.format(kit=KIT, options=" --replace" if first.replace else "")
+
+
 def files(first: FirstStart) -> dict[str, bytes]:
     """cloud-init's three files by name."""
     return {
@@ -85,8 +115,10 @@ def files(first: FirstStart) -> dict[str, bytes]:
 
 
 def _user_data(first: FirstStart) -> dict[str, Any]:
-    commands = [["python3", str(KIT / "installer.py")]]
     data: dict[str, Any] = {"hostname": first.hostname, "manage_etc_hosts": True, "ssh_pwauth": False}
+    # Not runcmd, which does not come back after a power cut. The boot partition may not be mounted yet.
+    start = f"systemctl daemon-reload; systemctl --no-block start {SETUP_UNIT}"
+    data["bootcmd"] = [["cloud-init-per", "instance", "mien-setup", "sh", "-c", f"{_setup(first)}; {start}"]]
     if first.timezone is not None:
         data["timezone"] = first.timezone
     if first.ssh_key is not None:
@@ -96,8 +128,14 @@ def _user_data(first: FirstStart) -> dict[str, Any]:
             "sudo": "ALL=(ALL) NOPASSWD:ALL",  # it has no password to ask for
             "ssh_authorized_keys": [first.ssh_key],
         }
-        commands.insert(0, ["systemctl", "enable", "--now", "ssh"])
-    return data | {"runcmd": commands}
+        data["runcmd"] = [["systemctl", "enable", "--now", "ssh"]]
+    return data
+
+
+def _setup(first: FirstStart) -> str:
+    """The shell's command that puts the unit in its place, safe on the card before it ends."""
+    unit = shlex.quote(setup_unit(first))
+    return f"printf %s {unit} >/etc/systemd/system/{SETUP_UNIT}; systemctl enable {SETUP_UNIT}; sync"
 
 
 def _network(wifi: Wifi | None) -> dict[str, Any]:
@@ -122,12 +160,15 @@ def first_run(first: FirstStart) -> bytes:
     if first.ssh_key is not None:
         commands += [[*custom, "enable_ssh", "-k", first.ssh_key], ["/usr/lib/userconf-pi/userconf", first.user, "*"]]
     if first.wifi is not None:
+        if re.search(r"^[- ]|[\x00-\x1f\x7f\\;]| $", first.wifi.name):
+            raise UsageError(f"bookworm would misread the Wi-Fi's name {first.wifi.name!r}: take trixie, or rename it")
         commands += [[*custom, "set_wlan", first.wifi.name, first.wifi.key, first.wifi.country]]
     if first.timezone is not None:
         commands += [[*custom, "set_timezone", first.timezone]]
-    commands += [["python3", str(KIT / "installer.py"), "--no-start"]]
     lines = ["#!/bin/bash", f"# Made by `mien flash`, {first.instance}.", *(shlex.join(line) for line in commands)]
-    lines += ["rm -f /boot/firmware/firstrun.sh", "sed -i 's| systemd.run.*||' /boot/firmware/cmdline.txt", "exit 0"]
+    # The command line last: until then the next start begins anew.
+    lines += [_setup(first), "sed -i 's| systemd.run.*||' /boot/firmware/cmdline.txt", "sync"]
+    lines += ["rm -f /boot/firmware/firstrun.sh", "exit 0"]
     return "\n".join([*lines, ""]).encode()
 
 

@@ -36,7 +36,7 @@ class Setup:
     system: str | None = None
     """trixie or bookworm; by default what the card looks like."""
     replace: bool = False
-    """Take a card that is set up for something else."""
+    """Take a card that is set up for something else, and a Pi that is another device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ def flash(device: Path, place: Path, setup: Setup) -> Flashed:
         wifi=setup.wifi,
         ssh_key=setup.ssh_key,
         user=setup.user,
+        replace=setup.replace,
     )
     with TemporaryDirectory() as temporary:
         staged = Path(temporary)

@@ -8,7 +8,9 @@ import hashlib
 import json
 import os
 import platform
+import pwd
 import shutil
+import stat
 import subprocess
 import sys
 import tarfile
@@ -16,12 +18,15 @@ import tomllib
 import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
 USER = "mien"
 UNIT = "mien-agent.service"
-SECRETS = ("device.key", "password")
+SETUP_UNIT = "mien-setup.service"
+PUBLIC = ("agent.toml", "agent.toml.new", "ca.crt", "device.crt", "model.tflite")
+"""What everyone on the device may read; all else in /etc/mien is the agent's alone."""
 COMMAND = '#!/bin/sh\nPYTHONPATH=/opt/mien/current exec /usr/bin/python3 -P -m mien "$@"\n'
 
 
@@ -84,20 +89,19 @@ class Service(Protocol):
 class Systemd:
     """The agent's unit, in the system that runs, or in one under another root."""
 
-    def __init__(self, root: Path, *, start: bool) -> None:
-        """`start` is whether the agent runs from now on, or from the next start of the system."""
+    def __init__(self, root: Path) -> None:
         self._live = root == Path("/")
-        self._start = start and self._live
         self._systemctl = ["systemctl"] if self._live else ["systemctl", f"--root={root}"]
 
     def enable(self) -> None:
         if self._live:
             self._run("daemon-reload")
-        self._run("enable", UNIT)
+        if not self._run("enable", UNIT):
+            raise InstallError(f"systemd does not take {UNIT} (see above): mend that and install again")
 
     def restart(self) -> bool:
         # Type=notify: it returns when the agent has said that it is ready, or has ended
-        return not self._start or self._run("restart", UNIT)
+        return not self._live or self._run("restart", UNIT)
 
     def remove(self) -> None:
         if self._live:
@@ -108,9 +112,7 @@ class Systemd:
         try:
             return subprocess.run([*self._systemctl, *arguments], check=False).returncode == 0
         except FileNotFoundError as error:
-            if self._live:
-                raise InstallError("systemctl is not here: this is not Raspberry Pi OS") from error
-            return False
+            raise InstallError("systemctl is not here: this is not Raspberry Pi OS") from error
 
 
 class Installation:
@@ -125,8 +127,10 @@ class Installation:
         self._releases = self._home / "releases"
         self._current = self._home / "current"
         self._shipped_settings = self._home / "agent.toml"
+        self._previous = self._home / "previous"
         self._etc = root / "etc" / "mien"
-        self._unit = root / "etc" / "systemd" / "system" / UNIT
+        self._data = root / "var" / "lib" / "mien"
+        self._units = root / "etc" / "systemd" / "system"
         self._user = root / "etc" / "sysusers.d" / "mien.conf"
         self._command = root / "usr" / "local" / "bin" / "mien"
 
@@ -137,12 +141,16 @@ class Installation:
             return self._current.readlink().name
         return None
 
-    def install(self, kit: Kit) -> str:
-        """Install or upgrade, and say so in a line. InstallError, and all as it was, if the agent is not ready then."""
+    def install(self, kit: Kit, *, replace: bool = False) -> str:
+        """Install or upgrade, and say so in a line. InstallError, and all as it was, if the agent is not ready then.
+
+        With `replace` also where the Pi is another device. After a power cut the next call begins anew, and knows what
+        ran before the first.
+        """
         kit.check()
-        self._refuse_another_device(kit)
+        aside = self._make_room(kit, replace=replace)
         self._unpack(kit)
-        before, settings_before = self.release, self._configuration()
+        before = self._remember()
         kept = self._configure(kit)
         self._activate(kit.release)
         self._service.enable()
@@ -150,34 +158,55 @@ class Installation:
             failed = f"release {kit.release} did not get ready (see `journalctl -u mien-agent`)"
             if before is None:
                 raise InstallError(f"{failed}: mend /etc/mien/agent.toml and install again")
-            self._restore(settings_before)
+            self._restore()
             self._activate(before)
             self._service.enable()
             self._service.restart()
+            self._forget()
             raise InstallError(f"{failed}: {before} is back")
-        if before is not None:
-            self._delete_others({before, kit.release})
+        self._forget()
+        self._delete_others({before, kit.release})
         kit.key.unlink(missing_ok=True)
+        os.sync()
         told = f"{kit.device} has release {kit.release}"
-        return f"{told}; your agent.toml stays, the kit's lies beside it as agent.toml.new" if kept else told
+        if kept:
+            told += "; your agent.toml stays, the kit's lies beside it as agent.toml.new"
+        return f"{told}; what this Pi observed before lies in {aside}" if aside else told
 
     def uninstall(self) -> str:
         """Remove all but what the agent has observed, /var/lib/mien."""
         self._service.remove()
-        for file in (self._unit, self._user, self._command):
+        self._delete_all()
+        for file in (self._units / SETUP_UNIT, self._units / "multi-user.target.wants" / SETUP_UNIT):
             file.unlink(missing_ok=True)
-        for folder in (self._home, self._etc, self._root / "var" / "cache" / "mien"):
-            shutil.rmtree(folder, ignore_errors=True)
         if self._live:
             subprocess.run(["systemctl", "daemon-reload"], check=False)
             subprocess.run(["userdel", USER], check=False, stderr=subprocess.DEVNULL)
         return "mien is gone; what it observed and has not sent stays in /var/lib/mien"
 
-    def _refuse_another_device(self, kit: Kit) -> None:
+    def _make_room(self, kit: Kit, *, replace: bool) -> Path | None:
+        """Where this Pi is another device, remove that if `replace`, all but its data; where those went."""
+        device = None
         with suppress(OSError, ValueError):
             device = tomllib.loads((self._etc / "agent.toml").read_text()).get("device")
-            if device != kit.device:
-                raise InstallError(f"this Pi is {device}, the kit is of {kit.device}: uninstall first")
+        if device in (None, kit.device):
+            return None
+        if not replace:
+            raise InstallError(f"this Pi is {device}, the kit is of {kit.device}: say --replace, or uninstall first")
+        self._service.remove()
+        aside = None
+        if self._data.exists():
+            names = (f"mien-of-{device}{'' if number == 1 else f'-{number}'}" for number in count(1))
+            aside = next(place for place in map(self._data.with_name, names) if not place.exists())
+            self._data.rename(aside)
+        self._delete_all()
+        return aside
+
+    def _delete_all(self) -> None:
+        for file in (self._units / UNIT, self._user, self._command):
+            file.unlink(missing_ok=True)
+        for folder in (self._home, self._etc, self._root / "var" / "cache" / "mien"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _unpack(self, kit: Kit) -> None:
         release = self._releases / kit.release
@@ -196,6 +225,41 @@ class Installation:
         shutil.copy(kit.folder / UNIT, beside / UNIT)
         os.sync()  # a release that has its name is whole, also after a power cut
         beside.rename(release)
+
+    def _remember(self) -> str | None:
+        """Keep a copy of what runs until the new release does; the name of its release, None before the first.
+
+        A copy that is there already is of an installation that was cut short, or whose first release never ran.
+        """
+        if not self._previous.exists():
+            beside = self._previous.with_suffix(".new")
+            shutil.rmtree(beside, ignore_errors=True)
+            beside.mkdir(mode=0o700)
+            (beside / "etc").mkdir()
+            for file in self._configuration():
+                self._copy(file, beside / "etc" / file.name)
+            if self._shipped_settings.exists():
+                self._copy(self._shipped_settings, beside / self._shipped_settings.name)
+            (beside / "release").write_text(self.release or "")
+            os.sync()
+            beside.rename(self._previous)
+        return (self._previous / "release").read_text() or None
+
+    def _restore(self) -> None:
+        """Make /etc/mien what it was: first what belongs there, then what does not goes."""
+        kept = sorted((self._previous / "etc").iterdir())
+        for file in kept:
+            self._copy(file, self._etc / file.name)
+        for file in self._configuration():
+            if file.name not in {one.name for one in kept}:
+                file.unlink()
+        self._copy(self._previous / self._shipped_settings.name, self._shipped_settings)
+
+    def _forget(self) -> None:
+        beside = self._previous.with_suffix(".old")
+        shutil.rmtree(beside, ignore_errors=True)
+        self._previous.rename(beside)
+        shutil.rmtree(beside)
 
     def _configure(self, kit: Kit) -> bool:
         """Put settings and identity in place; True if settings that someone has changed were kept."""
@@ -230,42 +294,46 @@ class Installation:
         return None
 
     def _place(self, file: Path, content: bytes) -> None:
-        """Write a file at once or not at all; a secret is the agent's alone from its first byte."""
+        """Write a file of the configuration; a secret is the agent's alone from its first byte."""
+        if file.name in PUBLIC:
+            self._write(file, content, 0o644)
+        else:
+            agent = pwd.getpwnam(USER) if self._live else None
+            self._write(file, content, 0o600, agent and (agent.pw_uid, agent.pw_gid))
+
+    def _copy(self, source: Path, target: Path) -> None:
+        """Write a file as another one is, with its mode and owner."""
+        status = source.stat()
+        self._write(target, source.read_bytes(), stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
+
+    def _write(self, file: Path, content: bytes, mode: int, owner: tuple[int, int] | None = None) -> None:
+        """Write a file at once or not at all."""
         beside = file.with_name(f".{file.name}")
         beside.unlink(missing_ok=True)
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
             written.write(content)
+            if owner is not None:
+                os.fchown(written.fileno(), *owner)
+            os.fchmod(written.fileno(), mode)
             os.fsync(written.fileno())
-        if file.name not in SECRETS:
-            beside.chmod(0o644)
-        elif self._live:
-            shutil.chown(beside, USER, USER)
         beside.replace(file)
 
     def _activate(self, release: str) -> None:
         """Make this release the one that runs: its unit, the command, and last the link, at once or not at all."""
-        self._unit.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(self._releases / release / UNIT, self._unit)
+        self._units.mkdir(parents=True, exist_ok=True)
+        self._write(self._units / UNIT, (self._releases / release / UNIT).read_bytes(), 0o644)
         self._command.parent.mkdir(parents=True, exist_ok=True)
-        self._command.write_text(COMMAND)
-        self._command.chmod(0o755)
+        self._write(self._command, COMMAND.encode(), 0o755)
         beside = self._home / "current.new"
         beside.unlink(missing_ok=True)
         beside.symlink_to(Path("releases") / release)
         beside.replace(self._current)
 
-    def _configuration(self) -> dict[Path, bytes]:
-        """The files of /etc/mien, and the settings that the last kit brought."""
-        files = [*self._etc.glob("*"), self._shipped_settings]
-        return {file: file.read_bytes() for file in files if file.is_file()}
+    def _configuration(self) -> list[Path]:
+        """The files of /etc/mien."""
+        return sorted(file for file in self._etc.glob("*") if file.is_file())
 
-    def _restore(self, configuration: dict[Path, bytes]) -> None:
-        for file in self._configuration():
-            file.unlink()
-        for file, content in configuration.items():
-            self._place(file, content)
-
-    def _delete_others(self, releases: set[str]) -> None:
+    def _delete_others(self, releases: set[str | None]) -> None:
         for folder in self._releases.iterdir():
             if folder.name not in releases:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -276,17 +344,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="install.sh", description="Installs, upgrades or removes mien's agent.")
     parser.add_argument("action", nargs="?", choices=["install", "uninstall"], default="install")
     parser.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="into a system under DIR")
-    parser.add_argument("--no-start", action="store_true", help="run the agent from the system's next start on")
+    parser.add_argument("--replace", action="store_true", help="install where this Pi is another device")
     options = parser.parse_args(arguments)
     root: Path = options.root.resolve()
-    installation = Installation(root, Systemd(root, start=not options.no_start))
+    installation = Installation(root, Systemd(root))
     try:
         if root == Path("/") and os.geteuid() != 0:
             raise InstallError("this needs root: sudo install.sh")
         if options.action == "uninstall":
             print(installation.uninstall())
         else:
-            print(installation.install(Kit(Path(__file__).resolve().parent)))
+            print(installation.install(Kit(Path(__file__).resolve().parent), replace=options.replace))
     except (InstallError, OSError, subprocess.CalledProcessError) as error:
         print(f"mien: {error}", file=sys.stderr)
         return 1

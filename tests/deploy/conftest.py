@@ -1,11 +1,13 @@
-"""A server's folder with two devices, and its broker."""
+"""A server's folder with two devices, its broker, and kits of the devices."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kits import NewKit, Supervisor, kit_maker
 from mosquitto import Mosquitto, free_port
 
+from mien.deploy.installer import Installation
 from mien.deploy.server import ServerFolder
 
 
@@ -23,3 +25,23 @@ def broker(folder: ServerFolder) -> Iterator[Mosquitto]:
     broker.start()
     yield broker
     broker.stop()
+
+
+@pytest.fixture
+def new_kit(tmp_path: Path, folder: ServerFolder) -> NewKit:
+    return kit_maker(tmp_path, folder)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def supervisor() -> Supervisor:
+    return Supervisor()
+
+
+@pytest.fixture
+def installation(root: Path, supervisor: Supervisor) -> Installation:
+    return Installation(root, supervisor)

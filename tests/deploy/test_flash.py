@@ -98,7 +98,7 @@ def test_the_pi_is_told_who_it_is_and_no_passphrase_is_on_the_card(
     assert (data["hostname"], data["timezone"]) == ("kitchen-pi", "Europe/Amsterdam")
     assert data["user"]["ssh_authorized_keys"] == ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 jane@there"]
     assert data["ssh_pwauth"] is False
-    assert data["runcmd"][-1] == ["python3", "/boot/firmware/mien/installer.py"]
+    assert data["runcmd"] == [["systemctl", "enable", "--now", "ssh"]]
     radio = json.loads((bootfs / "network-config").read_text())["network"]["wifis"]["wlan0"]
     assert radio["regulatory-domain"] == "NL"
     assert re.fullmatch("[0-9a-f]{64}", radio["access-points"]['the "Café"']["password"])
@@ -140,24 +140,50 @@ def test_bookworm_gets_a_script_that_runs_once(tmp_path: Path, folder: ServerFol
     calls = tmp_path / "calls"
     programs = tmp_path / "programs"
     programs.mkdir()
-    for name in ("imager_custom", "userconf", "python3"):
+    for name in ("imager_custom", "userconf", "systemctl"):
         (programs / name).write_text(
             f'#!/bin/sh\nprintf "{name}" >>{calls}; printf " <%s>" "$@" >>{calls}; echo >>{calls}\n'
         )
         (programs / name).chmod(0o755)
     script = (card / "firstrun.sh").read_text()
     script = re.sub(r"/usr/lib/\S+/(imager_custom|userconf) ", rf"{programs}/\1 ", script)
-    script = script.replace("python3", f"{programs}/python3").replace("/boot/firmware/", f"{card}/")
-    subprocess.run(["bash", "-c", script], check=True)
+    subprocess.run(["bash", "-c", _here(script, tmp_path, card)], check=True)
     said = calls.read_text().splitlines()
     assert said[0] == "imager_custom <set_hostname> <kitchen-pi>"
     assert said[1] == "imager_custom <enable_ssh> <-k> <ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 jane@there>"
     assert said[2] == "userconf <pi> <*>"
     assert re.fullmatch(r'imager_custom <set_wlan> <the "Café"> <[0-9a-f]{64}> <NL>', said[3])
     assert said[4] == "imager_custom <set_timezone> <Europe/Amsterdam>"
-    assert said[5] == f"python3 <{card}/mien/installer.py> <--no-start>"
+    assert said[5] == "systemctl <enable> <mien-setup.service>"
+    assert "ExecStart=/usr/bin/python3 -P /boot/firmware/mien/installer.py\n" in script
     assert (card / "cmdline.txt").read_text() == KERNEL.decode()  # the next start is an ordinary one
     assert not (card / "firstrun.sh").exists()
+
+
+def _here(script: str, place: Path, card: Path) -> str:
+    """A script of a Pi's first start, to run here: with the programs and units of a folder."""
+    (place / "units").mkdir(exist_ok=True)
+    script = re.sub(r"(^|; )(systemctl) ", rf"\1{place}/programs/\2 ", script, flags=re.MULTILINE)
+    script = script.replace("/etc/systemd/system/", f"{place}/units/")
+    return re.sub(r"(?<!ExecStart=)/boot/firmware/(firstrun|cmdline)", rf"{card}/\1", script)
+
+
+def test_trixie_puts_a_unit_in_place_that_installs_the_kit_until_its_key_has_left_the_card(
+    tmp_path: Path, folder: ServerFolder, bootfs: Path
+) -> None:
+    assert flash(folder, bootfs) == 0
+    assert flash(folder, bootfs, "--replace", device="hallway") == 0
+    ((*once, shell, option, script),) = user_data(bootfs)["bootcmd"]
+    assert (once, shell, option) == (["cloud-init-per", "instance", "mien-setup"], "sh", "-c")
+    (tmp_path / "programs").mkdir()
+    (tmp_path / "programs" / "systemctl").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/calls\n')
+    (tmp_path / "programs" / "systemctl").chmod(0o755)
+    subprocess.run(["sh", "-c", _here(script, tmp_path, bootfs)], check=True)
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert calls == ["enable mien-setup.service", "daemon-reload", "--no-block start mien-setup.service"]
+    unit = (tmp_path / "units" / "mien-setup.service").read_text()
+    assert "\nConditionPathExists=/boot/firmware/mien/device/device.key\n" in unit
+    assert "\nExecStart=/usr/bin/python3 -P /boot/firmware/mien/installer.py --replace\n" in unit
 
 
 def test_a_model_of_one_s_own_goes_along_and_is_named_in_the_settings(folder: ServerFolder, bootfs: Path) -> None:

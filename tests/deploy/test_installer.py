@@ -1,79 +1,16 @@
 """The installer that a kit brings: install, upgrade, go back, remove; here into a folder in the place of a system."""
 
 import json
-import platform
 import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cards import small_packages
+from kits import NewKit, Supervisor
 
 from mien.deploy.installer import Installation, InstallError, Kit, main
-from mien.deploy.kit import write_kit
-from mien.deploy.raspberry_pi_os import TRIXIE
-from mien.deploy.server import ServerFolder
-
-HERE = {"python": f"{sys.version_info.major}.{sys.version_info.minor}", "machine": platform.machine()}
-
-
-class Supervisor:
-    """In systemd's place: writes down what it was told, and says what the test wants to hear."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-        self.ready: list[bool] = []
-
-    def enable(self) -> None:
-        self.told.append("enable")
-
-    def restart(self) -> bool:
-        self.told.append("restart")
-        return self.ready.pop(0) if self.ready else True
-
-    def remove(self) -> None:
-        self.told.append("remove")
-
-
-NewKit = Callable[..., Kit]
-
-
-@pytest.fixture
-def new_kit(tmp_path: Path, folder: ServerFolder) -> NewKit:
-    """A kit for this machine; each with another `unit` is another release."""
-    small_packages(TRIXIE, tmp_path / "cache")
-    made: list[Path] = []
-
-    def make(device: str = "kitchen", *, settings: str = "", release: str = "") -> Kit:
-        place = tmp_path / f"kit{len(made)}"
-        made.append(place)
-        write_kit(folder.path / "devices" / device, place, TRIXIE, model=None, cache=tmp_path / "cache")
-        manifest = json.loads((place / "manifest.json").read_text()) | HERE
-        manifest["release"] += release
-        (place / "manifest.json").write_text(json.dumps(manifest))
-        with (place / "device" / "agent.toml").open("a") as agent:
-            agent.write(settings)
-        return Kit(place)
-
-    return make
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "root"
-
-
-@pytest.fixture
-def supervisor() -> Supervisor:
-    return Supervisor()
-
-
-@pytest.fixture
-def installation(root: Path, supervisor: Supervisor) -> Installation:
-    return Installation(root, supervisor)
 
 
 def agent_toml(root: Path) -> Path:
@@ -93,6 +30,7 @@ def test_a_release_is_there_whole_and_the_key_is_the_agent_s_alone(
 ) -> None:
     kit = new_kit()
     key = kit.key.read_bytes()
+    (kit.folder / "device" / "token").write_text("a secret of a later release")
     assert installation.install(kit) == f"kitchen has release {kit.release}"
     assert supervisor.told == ["enable", "restart"]
     site = root / "opt" / "mien" / "current"
@@ -107,6 +45,7 @@ def test_a_release_is_there_whole_and_the_key_is_the_agent_s_alone(
     assert told.stdout.split() == [str(site / "mien" / "__init__.py"), "there"]
     assert (root / "etc" / "mien" / "device.key").read_bytes() == key
     assert mode(root / "etc" / "mien" / "device.key") == 0o600
+    assert mode(root / "etc" / "mien" / "token") == 0o600
     assert mode(agent_toml(root)) == 0o644
     assert mode(root / "usr" / "local" / "bin" / "mien") == 0o755
     unit = "mien-agent.service"
@@ -210,7 +149,7 @@ def test_what_cannot_be_installed_is_named_and_changes_nothing(
         with pytest.raises(InstallError, match=message):
             installation.install(Kit(kit.folder))
         assert everything(root) == before
-    with pytest.raises(InstallError, match="this Pi is kitchen, the kit is of hallway: uninstall first"):
+    with pytest.raises(InstallError, match="this Pi is kitchen, the kit is of hallway: say --replace, or uninstall"):
         installation.install(new_kit("hallway"))
     assert everything(root) == before
 
@@ -218,6 +157,41 @@ def test_what_cannot_be_installed_is_named_and_changes_nothing(
 def _tell(kit: Kit, key: str, value: str) -> None:
     manifest = json.loads((kit.folder / "manifest.json").read_text())
     (kit.folder / "manifest.json").write_text(json.dumps(manifest | {key: value}))
+
+
+def test_a_pi_becomes_another_device_when_told_and_the_data_of_the_first_stays_its_own(
+    root: Path, installation: Installation, supervisor: Supervisor, new_kit: NewKit
+) -> None:
+    installation.install(new_kit())
+    agent_toml(root).write_text(agent_toml(root).read_text() + "\n[motion]\nkind = 'frames'\n")
+    data = root / "var" / "lib" / "mien"
+    (root / "var" / "lib" / "mien-of-kitchen").mkdir(parents=True)  # it was kitchen before
+    data.mkdir()
+    (data / "outbox.db").write_bytes(b"of kitchen")
+    setup = root / "etc" / "systemd" / "system" / "mien-setup.service"
+    setup.write_text("runs this")
+    supervisor.told.clear()
+    kit = new_kit("hallway")
+    told = installation.install(kit, replace=True)
+    assert told == f"hallway has release {kit.release}; what this Pi observed before lies in {data}-of-kitchen-2"
+    assert supervisor.told == ["remove", "enable", "restart"]
+    assert 'device = "hallway"' in agent_toml(root).read_text()
+    assert "frames" not in agent_toml(root).read_text()
+    assert not data.exists()
+    assert (root / "var" / "lib" / "mien-of-kitchen-2" / "outbox.db").read_bytes() == b"of kitchen"
+    assert setup.exists()
+    assert not list((root / "opt" / "mien").glob("previous*"))
+
+
+def test_the_setup_of_a_card_goes_with_the_rest(root: Path, installation: Installation, new_kit: NewKit) -> None:
+    installation.install(new_kit())
+    units = root / "etc" / "systemd" / "system"
+    (units / "mien-setup.service").write_text("")
+    (units / "multi-user.target.wants").mkdir()
+    (units / "multi-user.target.wants" / "mien-setup.service").symlink_to("../mien-setup.service")
+    installation.uninstall()
+    assert not everything(root)
+    assert not list((units / "multi-user.target.wants").iterdir())
 
 
 def test_a_kit_without_its_key_is_refused_on_another_pi(tmp_path: Path, new_kit: NewKit) -> None:

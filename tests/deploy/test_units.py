@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mien.deploy.first_start import SETUP_UNIT, FirstStart, setup_unit
 from mien.deploy.server import ServerFolder
 from mien.deploy.units import AGENT_UNIT, agent_unit
 
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason=
 def folder(tmp_path: Path) -> Path:
     units = ServerFolder.made(tmp_path / "server", ["localhost"], 8883).path / "systemd"
     (units / AGENT_UNIT).write_text(agent_unit())
+    (units / SETUP_UNIT).write_text(setup_unit(FirstStart(instance="mien-kitchen-1", hostname="kitchen")))
     return units
 
 
@@ -26,7 +28,7 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", [*UNITS, SETUP_UNIT])
 def test_a_unit_is_well_formed(folder: Path, unit: str) -> None:
     told = analyze("verify", "--man=no", str(folder / unit))
     newer = ("RestartSteps", "RestartMaxDelaySec")  # than the systemd of bookworm, which ignores them

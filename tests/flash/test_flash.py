@@ -116,7 +116,7 @@ for kind, file in zip(sys.argv[1::2], sys.argv[2::2]):
 def test_cloud_init_takes_the_files_and_no_broken_ones(pi: EmulatedPi, card: Path) -> None:
     asked: list[str | Path] = []
     for name, kind, key in (
-        ("user-data", "cloud-config", '"runcmd"'),
+        ("user-data", "cloud-config", '"bootcmd"'),
         ("network-config", "network-config", '"regulatory-domain"'),
     ):
         broken = card / f"broken-{name}"
