@@ -13,6 +13,8 @@ SECTOR = 512
 FAT_TYPES = {0x0B, 0x0C, 0x0E}
 """Of a partition, in the table of a master boot record: FAT32 (CHS and LBA) and FAT16."""
 TABLE, ENTRY = 446, 16
+RUNNING = (Path("/boot"), Path("/boot/firmware"), Path("/boot/efi"))
+"""Where the machine that runs this has its own boot partition."""
 SPARE_BYTES = 4_000_000
 """Left free on the partition, for the Pi's own updates of its firmware to begin with."""
 
@@ -47,10 +49,14 @@ class MountedPartition:
     """A card in this machine, mounted by it."""
 
     def __init__(self, folder: Path) -> None:
+        """UsageError if this machine itself starts from it. DataError if it is no card: FAT has no links."""
+        if folder.resolve() in RUNNING:
+            raise UsageError(f"{folder} is what this machine starts from: name the folder where the card is mounted")
         self._folder = folder
 
     def read(self, name: str) -> bytes | None:
         file = self._folder / name
+        self._refuse_links(file)
         return file.read_bytes() if file.is_file() else None
 
     def has_room_for(self, size_bytes: int) -> bool:
@@ -60,6 +66,7 @@ class MountedPartition:
         try:
             for entry in sorted(folder.iterdir()):
                 target = self._folder / entry.name
+                self._refuse_links(target)
                 if entry.is_dir():
                     shutil.rmtree(target, ignore_errors=True)
                     shutil.copytree(entry, target, copy_function=shutil.copyfile)
@@ -68,6 +75,11 @@ class MountedPartition:
         except OSError as error:
             raise DataError(f"{self._folder} cannot be written ({error}): is it writable, and whole?") from error
         os.sync()  # before the card is taken out
+
+    def _refuse_links(self, file: Path) -> None:
+        """A link on what only looks like a card would have something else on this machine read or written."""
+        if any(place.is_symlink() for place in (file, file.parent) if place != self._folder):
+            raise DataError(f"{file} is a link, which no card of Raspberry Pi OS has: write that to it first")
 
 
 class ImagePartition:

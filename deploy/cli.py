@@ -1,9 +1,12 @@
 """Deploying: a server's folder, its devices' identities and cards. The only place where its parts are put together."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from mien.errors import UsageError
 
 from .flash_command import ModelOption, ServerOption, SystemOption, flash
 
@@ -41,9 +44,10 @@ def init(
     typer.echo(f"{made.path} holds the keys of all devices: keep a copy, and keep it to yourself", err=True)
     typer.echo("not at work and not in education: prohibited in the EU (AI Act, Art. 5(1)(f))", err=True)
     typer.echo(f"people in view must be told: print {made.path}/notice.html", err=True)
-    typer.echo(f"sudo systemctl enable --now {made.path}/systemd/mien-broker.service")
-    typer.echo(f"sudo systemctl enable --now {made.path}/systemd/mien-collector.service")
-    typer.echo(f"mien device add NAME --server {made.path}")
+    # Copied, since what root starts is for root to change.
+    typer.echo(f"sudo install -m 644 {shlex.quote(f'{made.path}/systemd/')}*.service /etc/systemd/system/")
+    typer.echo("sudo systemctl enable --now mien-broker mien-collector")
+    typer.echo(f"mien device add NAME --server {shlex.quote(str(made.path))}")
 
 
 @server.command()
@@ -122,6 +126,12 @@ def pack(
     from .server import ServerFolder
 
     file = to or Path(f"mien-{name}.tar")
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder: name a file in it, {file / f'mien-{name}.tar'}")
     device = ServerFolder(server).device(name)
     pack_kit(device.folder, file, release_of(system) if system else TRIXIE, model=model, cache=cache())
-    typer.echo(f"scp {file} PI: && ssh PI 'tar xf {file.name} && sudo mien-{name}/install.sh'")
+    here, there = shlex.quote(str(file)), shlex.quote(file.name)
+    steps = f"tar xf {there} && rm {there} && sudo mien-{name}/install.sh"
+    typer.echo("the file holds the device's key: delete it once it is on the Pi", err=True)
+    typer.echo(f"scp {here} PI: && rm {here}")
+    typer.echo(f"ssh PI {shlex.quote(steps)}")

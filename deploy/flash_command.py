@@ -33,6 +33,7 @@ def flash(
     from .flash import flash as write
     from .server import ServerFolder
 
+    _refuse_ignored(wifi, wifi_country, wifi_password_file, ssh_key, user)
     device = ServerFolder(server).device(name)
     network = None
     if wifi is not None:
@@ -63,6 +64,14 @@ def flash(
     if wifi is None:
         typer.echo("It uses a network cable: flash with --wifi to change that.")
     typer.echo("Hang its notice where people see it: notice.html in the server's folder. Not at work, not at school.")
+
+
+def _refuse_ignored(wifi: str | None, country: str, password: Path | None, ssh_key: Path | None, user: str) -> None:
+    """UsageError for an option that says something about another one which is not there."""
+    if wifi is None and (country or password is not None):
+        raise UsageError("--wifi-country and --wifi-password-file belong to a network: give its name with --wifi")
+    if ssh_key is None and user != "pi":
+        raise UsageError(f"{user} could not log in: give a public key with --ssh-key, or leave --user out")
 
 
 def _passphrase(wifi: str, file: Path | None) -> str:

@@ -110,3 +110,26 @@ def test_a_whole_disk_is_never_written_to() -> None:
         pytest.skip("this machine shows no block device")
     with pytest.raises(UsageError, match="a whole disk, which mien never writes to"):
         open_partition(disks[0])
+
+
+def test_a_link_on_a_mounted_card_is_not_followed(tmp_path: Path) -> None:
+    outside = write(tmp_path / "outside", {"manifest.json": b"{}", "user-data": b"mine"})
+    card = write(tmp_path / "card", TRIXIE_FILES)
+    (card / "mien").symlink_to(outside)
+    (card / "user-data").unlink()
+    (card / "user-data").symlink_to(outside / "user-data")
+    partition = open_partition(card)
+    with pytest.raises(DataError, match=r"mien/manifest\.json is a link"):
+        partition.read("mien/manifest.json")
+    for name in ("mien/manifest.json", "user-data"):
+        with pytest.raises(DataError, match="is a link"):
+            partition.put(write(tmp_path / name, {name: b"new"}))
+    assert contents(outside) == {"manifest.json": b"{}", "user-data": b"mine"}
+
+
+def test_a_machine_s_own_boot_partition_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.deploy.boot_partition.RUNNING", (write(tmp_path / "firmware", TRIXIE_FILES).resolve(),))
+    (tmp_path / "link").symlink_to("firmware")
+    for place in ("firmware", "link"):
+        with pytest.raises(UsageError, match="is what this machine starts from"):
+            open_partition(tmp_path / place)

@@ -202,7 +202,9 @@ def test_a_kit_is_packed_for_a_pi_that_runs(
     assert packed.stat().st_mode & 0o077 == 0
     shutil.unpack_archive(packed, tmp_path / "pi", filter="data")
     assert names(tmp_path / "pi") == {name.replace("mien/", "mien-kitchen/", 1) for name in KIT}
-    assert "sudo mien-kitchen/install.sh" in capsys.readouterr().out
+    assert "rm kitchen.tar && sudo mien-kitchen/install.sh'" in capsys.readouterr().out
+    assert main(["device", "pack", "kitchen", "--server", str(folder.path), "--to", str(tmp_path)]) == 2
+    assert "mien-kitchen.tar" in capsys.readouterr().err
 
 
 def test_a_card_of_another_device_is_refused_until_told(
@@ -272,6 +274,13 @@ def test_a_card_without_room_is_left_as_it_is(
         (["--hostname", "my pi"], "'my pi' is no host name"),
         (["--ssh-key", "private"], "is no public key: name the file that ends in .pub"),
         (["--user", "Root!", "--ssh-key", "public"], "'Root!' is no user name"),
+        (["--user", "jane"], "jane could not log in: give a public key with --ssh-key"),
+        (["--wifi-country", "NL"], "belong to a network: give its name with --wifi"),
+        (["--wifi-password-file", "good"], "belong to a network: give its name with --wifi"),
+        (
+            ["--wifi", " home", "--wifi-country", "NL", "--wifi-password-file", "good", "--system", "bookworm"],
+            "bookworm would misread the Wi-Fi's name ' home'",
+        ),
         (["--system", "buster"], "there is no system 'buster': choose from trixie, bookworm"),
         (["--model", "good"], "good"),
     ],

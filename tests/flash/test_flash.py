@@ -66,6 +66,20 @@ def server(place: Path) -> ServerFolder:
     return ServerFolder(folder)
 
 
+@pytest.mark.skipif(shutil.which("systemctl") is None, reason="systemd is not installed: make system")
+def test_the_server_s_units_start_with_the_system(place: Path, server: ServerFolder) -> None:
+    """Under a root of their own, for there is no systemd here to start them."""
+    root = place / "of-the-server"
+    units = root / "etc" / "systemd" / "system"
+    units.mkdir(parents=True)
+    copy, enable = (line.removeprefix("sudo ") for line in documented() if line.startswith("sudo "))
+    copy = copy.replace("~/server", str(server.path)).replace(" /etc/systemd/system/", f" {units}/")
+    subprocess.run(["sh", "-c", copy], check=True)
+    subprocess.run(["sh", "-c", enable.replace("enable --now", f"--root={root} enable")], check=True)
+    wanted = {file.name for file in (units / "multi-user.target.wants").iterdir()}
+    assert wanted == {"mien-broker.service", "mien-collector.service"}
+
+
 @pytest.fixture(scope="module")
 def card(place: Path, server: ServerFolder) -> Path:
     """What is on the card after `mien flash`, with the real packages of a Pi."""
@@ -162,10 +176,14 @@ def test_a_flashed_pi_installs_itself_and_its_observations_reach_the_log(
 def test_a_packed_kit_upgrades_it_and_keeps_its_settings(pi: EmulatedPi, place: Path, server: ServerFolder) -> None:
     run("device pack", {"~/server": server.path}, "--to", str(place / "mien-hallway.tar"))
     (remote,) = [line for line in documented() if line.startswith("scp ")]
-    unpack, install = shlex.split(remote)[-1].split(" && ")
+    assert remote == "scp mien-hallway.tar pi@hallway: && rm mien-hallway.tar"
+    (remote,) = [line for line in documented() if line.startswith("ssh ")]
+    unpack, clean, install = shlex.split(remote)[-1].split(" && ")
     assert unpack == "tar xf mien-hallway.tar"
     assert install == "sudo mien-hallway/install.sh"
-    subprocess.run(shlex.split(unpack), cwd=place, check=True)
+    for step in (unpack, clean):
+        subprocess.run(shlex.split(step), cwd=place, check=True)
+    assert not (place / "mien-hallway.tar").exists()
     give(place / "mien-hallway")
     settings = (pi.root / "etc" / "mien" / "agent.toml").read_text()
     told = pi.run(place / "mien-hallway" / "installer.py", "--root", pi.root)

@@ -87,6 +87,7 @@ def test_commands_import_their_parts_only_when_they_run(file: Path) -> None:
         "logging",
         "os",
         "pathlib",
+        "shlex",
         "sys",
         "typing",
     }
