@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, func, select, text
 
+from mien.emotions import EMOTIONS
+
 from . import schema
 from .answered import Run, merged, without
 from .database import reading
@@ -78,16 +80,17 @@ def _rollup(connection: Connection) -> str:
         )
     }
     kept = {
-        (row.device, row.quarter, row.emotion): (
-            row.observations - row.forgotten,
-            row.confidence - row.forgotten_confidence,
+        (row["device"], row["quarter"], number): (
+            row[name] - row[f"{name}_forgotten"],
+            row[f"{name}_confidence"] - row[f"{name}_forgotten_confidence"],
         )
-        for row in connection.execute(select(rollup))
+        for row in connection.execute(select(rollup)).mappings()
+        for number, name in enumerate(EMOTIONS)
     }
     kept = {cell: left for cell, left in kept.items() if left != (0, 0)}
     cells = counted.keys() | kept.keys()
     wrong = sum(kept.get(cell) != counted.get(cell) for cell in cells)
-    return f"{wrong} of {len(cells)} cells differ from the observations" if wrong else ""
+    return f"{wrong} of {len(cells)} counts differ from the observations" if wrong else ""
 
 
 def _ids(connection: Connection) -> str:

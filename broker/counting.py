@@ -4,10 +4,11 @@ from calendar import day_name
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from functools import cache
-from typing import Any
+from functools import cache, reduce
+from operator import add
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Table, func, literal, null, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, func, null, select
 
 from mien.emotions import EMOTIONS
 
@@ -26,6 +27,18 @@ Totals = dict[tuple[Name, ...], list[int]]
 """By the names of a group its observations, and the sum of their confidences."""
 WEEKDAYS = tuple(f"{number} {name}" for number, name in enumerate(day_name, 1))
 """They begin with their number, so that Monday comes first."""
+
+
+class Cell(NamedTuple):
+    """What was counted under the same numbers; None for what was not asked for."""
+
+    moment_ms: int | None
+    device: int | None
+    emotion: int | None
+    model: int | None
+    observations: int
+    confidence: int
+    """The sum, in 1/10,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +84,7 @@ def _known(connection: Connection, table: Table) -> dict[int, str]:
 
 
 def _totals(
-    cells: Iterable[Row[Any]],
+    cells: Iterable[Cell],
     by: Sequence[str],
     zone: tzinfo | None,
     *,
@@ -79,14 +92,14 @@ def _totals(
     models: dict[int, str],
 ) -> Totals:
     """Cells whose names are the same, together. They may be a hundred thousand: each moment meets the calendar once."""
-    moments: dict[int, dict[str, Name]] = {}
+    moments: dict[int | None, dict[str, Name]] = {}
     totals: Totals = {}
-    for cell in cells:
-        moment_ms, device_key, emotion, model_key, count, confidence = tuple[Any, ...](cell)
+    for moment_ms, device_key, emotion, model_key, count, confidence in cells:
         words = moments.get(moment_ms)
         if words is None:
             words = moments[moment_ms] = {} if moment_ms is None else _calendar(moment_ms, zone)
-        words["device"], words["model"] = devices.get(device_key, ""), models.get(model_key, "")
+        words["device"] = "" if device_key is None else devices[device_key]
+        words["model"] = "" if model_key is None else models[model_key]
         words["emotion"] = "" if emotion is None else EMOTIONS[emotion]
         names = tuple([words[group] for group in by])
         total = totals.get(names)
@@ -148,14 +161,14 @@ def _of_rollup(
     step_ms: int,
     begin_ms: int | None,
     end_ms: int | None,
-) -> Iterator[Row[Any]]:
+) -> Iterator[Cell]:
     """Whole quarters from the rollup; the pieces at both ends from the rows."""
     first = None if begin_ms is None else -(-begin_ms // QUARTER_MS)
     last = None if end_ms is None else end_ms // QUARTER_MS
     if first is not None and last is not None and first > last:
         yield from _of_rows(connection, narrowed, by, step_ms, begin_ms, end_ms)
         return
-    conditions: list[ColumnElement[bool]] = narrowed.of(rollup)
+    conditions = narrowed.devices_of(rollup)
     if first is not None:
         conditions.append(rollup.c.quarter >= first)
     if last is not None:
@@ -163,11 +176,19 @@ def _of_rollup(
     columns = {
         "moment_ms": rollup.c.quarter // (step_ms // QUARTER_MS) * step_ms if _timed(by) else None,
         "device": rollup.c.device if "device" in by else None,
-        "emotion": rollup.c.emotion if "emotion" in by else None,
-        "model": None,
     }
-    sums = func.sum(rollup.c.observations), func.sum(rollup.c.confidence)
-    yield from connection.execute(_grouped(columns, *sums).select_from(rollup).where(*conditions)).all()
+    emotions = narrowed.emotions or range(len(EMOTIONS))
+    together: list[Sequence[int]] = [[number] for number in emotions] if "emotion" in by else [emotions]
+    sums = [
+        func.sum(reduce(add, [rollup.c[f"{EMOTIONS[number]}{kind}"] for number in numbers]))
+        for numbers in together
+        for kind in ("", "_confidence")
+    ]
+    for moment_ms, device_key, *counts in connection.execute(_grouped(columns, sums).where(*conditions)).all():
+        for numbers, count, confidence in zip(together, counts[::2], counts[1::2], strict=True):
+            if count:
+                number = numbers[0] if "emotion" in by else None
+                yield Cell(moment_ms, device_key, number, None, count, confidence)
     if begin_ms is not None and first is not None and begin_ms < first * QUARTER_MS:
         yield from _of_rows(connection, narrowed, by, step_ms, begin_ms, first * QUARTER_MS)
     if end_ms is not None and last is not None and last * QUARTER_MS < end_ms:
@@ -181,27 +202,24 @@ def _of_rows(
     step_ms: int,
     begin_ms: int | None,
     end_ms: int | None,
-) -> Iterator[Row[Any]]:
+) -> Iterator[Cell]:
     columns = {
         "moment_ms": observation.c.at_ms // step_ms * step_ms if _timed(by) else None,
         "device": observation.c.device if "device" in by else None,
         "emotion": observation.c.emotion if "emotion" in by else None,
         "model": observation.c.model if "model" in by else None,
     }
-    wanted = _grouped(columns, func.count(), func.sum(observation.c.confidence)).select_from(observation)
-    conditions = [*narrowed.of(observation), *narrowed.others, *within(begin_ms, end_ms)]
-    yield from connection.execute(wanted.where(*conditions)).all()
+    wanted = _grouped(columns, [func.count(observation.c.key), func.sum(observation.c.confidence)])
+    found = connection.execute(wanted.where(*narrowed.of_rows(), *within(begin_ms, end_ms))).all()
+    yield from (cell for cell in map(Cell._make, found) if cell.observations)
 
 
-def _grouped(
-    columns: dict[str, ColumnElement[Any] | None], observations: ColumnElement[int], confidence: ColumnElement[int]
-) -> Select[Any]:
-    """Sums by those of the columns that are asked for; without a row there is no group, not even of nothing."""
+def _grouped(columns: dict[str, ColumnElement[Any] | None], sums: Sequence[ColumnElement[int]]) -> Select[Any]:
+    """Sums by those of the columns that are asked for; by none of them a row also where there is nothing to sum."""
     labelled = [(null() if column is None else column).label(name) for name, column in columns.items()]
-    wanted = select(*labelled, observations.label("observations"), confidence.label("confidence"))
     # by its name, since PostgreSQL takes an expression with parameters for another one each time it stands there
     groups = ["moment_ms" if name == "moment_ms" else column for name, column in columns.items() if column is not None]
-    return wanted.group_by(*groups).having(observations > literal(0))
+    return select(*labelled, *sums).group_by(*groups)
 
 
 @cache

@@ -107,7 +107,7 @@ def how_many(engine: Engine, question: Question) -> int:
         narrowed = narrow(connection, question)
         span = within(question.begin_ms, question.end_ms)
         wanted = select(func.count()).select_from(observation)
-        return int(connection.execute(wanted.where(*narrowed.of(observation), *narrowed.others, *span)).scalar_one())
+        return int(connection.execute(wanted.where(*narrowed.of_rows(), *span)).scalar_one())
 
 
 def new_rows(
@@ -116,13 +116,13 @@ def new_rows(
     """The next observations in the order in which they were stored, and the key of the last; `after` if none came."""
     narrowed = narrow(connection, question)
     span = within(question.begin_ms, question.end_ms)
-    wanted = _listed().where(observation.c.key > after, *narrowed.of(observation), *narrowed.others, *span)
+    wanted = _listed().where(observation.c.key > after, *narrowed.of_rows(), *span)
     rows = connection.execute(wanted.order_by(observation.c.key).limit(limit)).all()
     return [_words(row, zone) for row in rows], rows[-1].key if rows else after
 
 
 def _page(narrowed: Narrowed, question: Question, limit: int, oldest_first: bool, after: Mark | None) -> Select[Any]:
-    wanted = _listed().where(*narrowed.of(observation), *narrowed.others, *within(question.begin_ms, question.end_ms))
+    wanted = _listed().where(*narrowed.of_rows(), *within(question.begin_ms, question.end_ms))
     at_ms, key = observation.c.at_ms, observation.c.key
     if after and oldest_first:
         wanted = wanted.where(

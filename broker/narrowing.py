@@ -23,9 +23,13 @@ class Narrowed:
     others: list[ColumnElement[bool]]
     """What else observations must be; nothing of their time."""
 
-    def of(self, table: Table) -> list[ColumnElement[bool]]:
-        """Device and emotion as SQL, over observation or rollup."""
-        return [*_among(table.c.device, self.devices), *_among(table.c.emotion, self.emotions)]
+    def devices_of(self, table: Table) -> list[ColumnElement[bool]]:
+        """The devices as SQL, over observation or rollup."""
+        return _among(table.c.device, self.devices)
+
+    def of_rows(self) -> list[ColumnElement[bool]]:
+        """All of it as SQL over observation."""
+        return [*self.devices_of(observation), *_among(observation.c.emotion, self.emotions), *self.others]
 
 
 def narrow(connection: Connection, question: Question) -> Narrowed:

@@ -1,12 +1,17 @@
 """Deletes old rows in small batches, while others come; the rollup's counts stay."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, or_, select, update
+
+from mien.emotions import EMOTIONS
 
 from .schema import QUARTER_MS, counted, observation, rollup
 
 BATCH = 1000
+FORGOTTEN = tuple(f"{emotion}{kind}" for emotion in EMOTIONS for kind in ("_forgotten", "_forgotten_confidence"))
 
 
 def forget(connection: Connection, before_ms: int, after: int) -> int | None:
@@ -35,27 +40,25 @@ def forget(connection: Connection, before_ms: int, after: int) -> int | None:
     deleted = [row for row in old if row.settled]
     if deleted:
         connection.execute(delete(observation).where(observation.c.key.in_([row.key for row in deleted])))
-        _note(connection, [((row.device, row.quarter, row.emotion), row.confidence) for row in deleted])
+        _note(connection, deleted)
     return batch[-1].key if old else None
 
 
-def _note(connection: Connection, rows: list[tuple[tuple[int, int, int], int]]) -> None:
-    """Write into the rollup's cells how many of the rows that they count are gone."""
-    counts, confidences = Counter(cell for cell, _ in rows), Counter[tuple[int, int, int]]()
-    for cell, confidence in rows:
-        confidences[cell] += confidence
+def _note(connection: Connection, deleted: Sequence[Row[Any]]) -> None:
+    """Write into the rollup how many of the rows that it counts are gone."""
+    gone: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
+    for row in deleted:
+        emotion = EMOTIONS[row.emotion]
+        gone[row.device, row.quarter].update(
+            {f"{emotion}_forgotten": 1, f"{emotion}_forgotten_confidence": row.confidence}
+        )
     statement = (
         update(rollup)
-        .where(
-            rollup.c.device == bindparam("of_device"),
-            rollup.c.quarter == bindparam("of_quarter"),
-            rollup.c.emotion == bindparam("of_emotion"),
-        )
-        .values(
-            forgotten=rollup.c.forgotten + bindparam("count"),
-            forgotten_confidence=rollup.c.forgotten_confidence + bindparam("sum"),
-        )
+        .where(rollup.c.device == bindparam("of_device"), rollup.c.quarter == bindparam("of_quarter"))
+        .values({name: rollup.c[name] + bindparam(f"more_{name}") for name in FORGOTTEN})
     )
-    names = ("of_device", "of_quarter", "of_emotion", "count", "sum")
-    cells = [dict(zip(names, (*cell, counts[cell], confidences[cell]), strict=True)) for cell in sorted(counts)]
-    connection.execute(statement, cells)
+    rows = [
+        {"of_device": device, "of_quarter": quarter} | {f"more_{name}": sums[name] for name in FORGOTTEN}
+        for (device, quarter), sums in sorted(gone.items())
+    ]
+    connection.execute(statement, rows)

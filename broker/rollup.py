@@ -5,52 +5,50 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, update
 
+from mien.emotions import EMOTIONS
 from mien.observation import Observation
 
 from .schema import QUARTER_MS, rollup
 from .statements import upsert
-from .values import NUMBERS, milliseconds, scaled
+from .values import milliseconds, scaled
+
+COUNTED = tuple(f"{emotion}{kind}" for emotion in EMOTIONS for kind in ("", "_confidence"))
 
 
 def add(connection: Connection, observations: Sequence[tuple[int, Observation]]) -> None:
     """Count observations that were really inserted, each with its device's key."""
-    sums = _sums(observations)
     statement = upsert(connection, rollup)
     statement = statement.on_conflict_do_update(
-        index_elements=[rollup.c.device, rollup.c.quarter, rollup.c.emotion],
-        set_={
-            "observations": rollup.c.observations + statement.excluded.observations,
-            "confidence": rollup.c.confidence + statement.excluded.confidence,
-        },
+        index_elements=[rollup.c.device, rollup.c.quarter],
+        set_={name: rollup.c[name] + statement.excluded[name] for name in COUNTED},
     )
-    names = ("device", "quarter", "emotion", "observations", "confidence")
-    rows = [dict(zip(names, (*key, *cell), strict=True)) for key, cell in sorted(sums.items())]
+    rows = [
+        {"device": device, "quarter": quarter} | dict.fromkeys(COUNTED, 0) | sums
+        for (device, quarter), sums in sorted(_sums(observations).items())
+    ]
     connection.execute(statement, rows)
 
 
 def take_back(connection: Connection, observations: Sequence[tuple[int, Observation]]) -> None:
     """Undo `add` for observations that were counted before their rows were deleted, and are here again."""
-    sums = _sums(observations)
-    for (of_device, quarter, emotion), (count, confidence) in sorted(sums.items()):
-        here = and_(rollup.c.device == of_device, rollup.c.quarter == quarter, rollup.c.emotion == emotion)
-        counted_before = here & (rollup.c.forgotten >= count)  # if not, another cell or nobody counted them
-        connection.execute(
-            update(rollup)
-            .where(counted_before)
-            .values(
-                observations=rollup.c.observations - count,
-                confidence=rollup.c.confidence - confidence,
-                forgotten=rollup.c.forgotten - count,
-                forgotten_confidence=rollup.c.forgotten_confidence - confidence,
-            )
-        )
+    for (device, quarter), sums in sorted(_sums(observations).items()):
+        here = and_(rollup.c.device == device, rollup.c.quarter == quarter)
+        for emotion in EMOTIONS:
+            if count := sums.get(emotion):
+                changes = {"": count, "_confidence": sums[f"{emotion}_confidence"]}
+                changes |= {f"_forgotten{kind}": change for kind, change in changes.items()}
+                names = {f"{emotion}{kind}": change for kind, change in changes.items()}
+                # if fewer are forgotten there, they were counted in another row, or by nobody
+                counted_before = here & (rollup.c[f"{emotion}_forgotten"] >= count)
+                values = {name: rollup.c[name] - change for name, change in names.items()}
+                connection.execute(update(rollup).where(counted_before).values(values))
 
 
-def _sums(observations: Sequence[tuple[int, Observation]]) -> dict[tuple[int, int, int], list[int]]:
-    """Counts and summed confidences by device, quarter and emotion."""
-    sums: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0, 0])
+def _sums(observations: Sequence[tuple[int, Observation]]) -> dict[tuple[int, int], dict[str, int]]:
+    """Counts and summed confidences, named as in the table, by device and quarter."""
+    sums: dict[tuple[int, int], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for device, seen in observations:
-        cell = sums[device, milliseconds(seen.at) // QUARTER_MS, NUMBERS[seen.emotion]]
-        cell[0] += 1
-        cell[1] += scaled(seen.confidence)
+        row = sums[device, milliseconds(seen.at) // QUARTER_MS]
+        row[seen.emotion] += 1
+        row[f"{seen.emotion}_confidence"] += scaled(seen.confidence)
     return sums

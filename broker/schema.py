@@ -16,7 +16,7 @@ from sqlalchemy import (
 
 from mien.emotions import EMOTIONS
 
-REVISION = "5"
+REVISION = "6"
 """The last step in `migrations/versions`: what this release reads and writes."""
 SCALE = 10_000
 """Scores, confidences and boxes are stored as integers in 1/10,000."""
@@ -135,13 +135,16 @@ rollup = Table(
     metadata,
     Column("device", ForeignKey(device.c.key), primary_key=True),
     Column("quarter", BigInteger, primary_key=True),
-    Column("emotion", SmallInteger, primary_key=True),
-    Column("observations", BigInteger, nullable=False),
-    Column("confidence", BigInteger, nullable=False),
-    *(Column(name, BigInteger, nullable=False, server_default="0") for name in ("forgotten", "forgotten_confidence")),
+    *(
+        Column(f"{emotion}{kind}", BigInteger, nullable=False, server_default="0")
+        for emotion in EMOTIONS
+        for kind in ("", "_confidence", "_forgotten", "_forgotten_confidence")
+    ),
+    sqlite_with_rowid=False,
 )
-"""How many observations, and the sum of their confidences, by device, quarter of an hour (since 1970) and emotion; and
-of how many, with which sum, the rows have been deleted since."""
+"""By device and quarter of an hour (since 1970), for each emotion: how many observations, the sum of their confidences,
+and of how many, with which sum, the rows have been deleted since. One row for all emotions, since what a question
+costs is the rows that it reads."""
 
 device_state = Table(
     "device_state",

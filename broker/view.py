@@ -46,16 +46,21 @@ JOIN outbox ON outbox.key = o.outbox
 
 def _emotion_counts(dialect: str) -> str:
     moment = _sqlite_time if dialect == "sqlite" else _postgresql_time
-    return f"""CREATE VIEW emotion_counts AS SELECT
+    of_each = (
+        f"""SELECT
     {moment(f"rollup.quarter * {QUARTER_MS}")} AS at,
     rollup.quarter * {QUARTER_MS // 1000} AS at_s,
     device.name AS device,
-    {_emotion("rollup.emotion")} AS emotion,
-    rollup.observations AS observations,
-    CAST(rollup.confidence AS DOUBLE PRECISION) / rollup.observations / {SCALE} AS mean_confidence
+    CAST('{emotion}' AS TEXT) AS emotion,
+    rollup.{emotion} AS observations,
+    CAST(rollup.{emotion}_confidence AS DOUBLE PRECISION) / rollup.{emotion} / {SCALE} AS mean_confidence
 FROM rollup
 JOIN device ON device.key = rollup.device
+WHERE rollup.{emotion} > 0
 """
+        for emotion in EMOTIONS
+    )
+    return f"CREATE VIEW emotion_counts AS {'UNION ALL '.join(of_each)}"
 
 
 def _emotion(column: str) -> str:

@@ -6,11 +6,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from alembic import command
 from mosquitto import free_port
 from postgresql import PostgreSQL
 from sqlalchemy import make_url
 
-from mien.broker import database
+from mien.broker import database, migrating
 from mien.broker.database import open_for_reading, open_for_writing
 from mien.broker.postgresql import _arguments
 from mien.broker.schema import REVISION
@@ -112,9 +113,31 @@ def test_migration_keeps_every_row_and_a_copy_of_the_file(old: Path) -> None:
         count = connection.exec_driver_sql
         assert count("SELECT count(*) FROM emotion_log").scalar() == 19
         assert count("SELECT count(*) FROM rejected").scalar() == 1
-        assert count("SELECT sum(observations) FROM rollup").scalar() == 19
+        assert count("SELECT sum(observations) FROM emotion_counts").scalar() == 19
         assert count("SELECT first, last FROM answered").all() == [(1, 19)]
     assert database.migrate(old) == (REVISION, None)
+
+
+def test_the_counts_by_emotion_become_columns(log: str) -> None:
+    engine = database.Place.of(log).writer()
+    with engine.begin() as connection:
+        config = migrating._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "5")
+        connection.exec_driver_sql("INSERT INTO device (key, name) VALUES (1, 'kitchen'), (2, 'hallway')")
+        connection.exec_driver_sql(
+            "INSERT INTO rollup VALUES (1, 5, 3, 9, 70000, 8, 60000), (1, 5, 6, 2, 9000, 0, 0), (2, 4, 0, 1, 500, 0, 0)"
+        )
+    engine.dispose()
+    assert database.migrate(log)[0] == "5"
+    with open_for_reading(log).connect() as connection:
+        rows = connection.exec_driver_sql("SELECT * FROM rollup ORDER BY device").mappings().all()
+    others = [{name: value for name, value in row.items() if value} for row in rows]
+    assert others == [
+        {"device": 1, "quarter": 5, "neutral": 2, "neutral_confidence": 9000}
+        | {"happy": 9, "happy_confidence": 70000, "happy_forgotten": 8, "happy_forgotten_confidence": 60000},
+        {"device": 2, "quarter": 4, "angry": 1, "angry_confidence": 500},
+    ]
 
 
 def test_a_migration_that_fails_leaves_the_log_as_it_was(old: Path) -> None:

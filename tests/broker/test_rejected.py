@@ -91,11 +91,11 @@ def test_the_check_finds_what_does_not_fit(refusing: str, capsys: pytest.Capture
     engine = open_for_writing(refusing)
     Store(engine).record([arrival(make_observation(seq=1))])
     with engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE rollup SET observations = 7")
+        connection.exec_driver_sql("UPDATE rollup SET happy = 7")
     engine.dispose()
     assert main(["db", "check", "--db", refusing]) == 8
     captured = capsys.readouterr()
-    assert "error rollup: 1 of 1 cells differ from the observations" in captured.out
+    assert "error rollup: 1 of 1 counts differ from the observations" in captured.out
     assert "has failed the check of rollup: restore a backup of it" in captured.err
 
 

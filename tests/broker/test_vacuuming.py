@@ -46,7 +46,7 @@ def test_a_log_whose_rows_went_is_made_small(log: str, capsys: pytest.CaptureFix
     with reader.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM observation")).scalar_one() == 101
         assert connection.execute(text("SELECT count(*) FROM capture")).scalar_one() == 101
-        assert connection.execute(text("SELECT sum(observations) FROM rollup")).scalar_one() == 5000
+        assert connection.execute(text("SELECT sum(observations) FROM emotion_counts")).scalar_one() == 5000
     assert not any(check_log(reader).problems.values())
 
 
