@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from mien.errors import ConfigurationError, DatabaseError, LogBusy, QueryStopped
 
 from . import migrating, postgresql, sqlite
+from .bar import Bar, unseen
 from .readers import AT_ONCE
 from .schema import REVISION
 
@@ -83,7 +84,7 @@ def open_for_writing(name: str | Path, *, make: bool = True) -> Engine:
     return engine
 
 
-def migrate(name: str | Path) -> tuple[str | None, Path | None]:
+def migrate(name: str | Path, bar: Bar = unseen) -> tuple[str | None, Path | None]:
     """Bring a log to this release's form, a file's copy first; the step it stood at, and the copy.
 
     DatabaseError as for `open_for_writing`, or if a collector is using the file.
@@ -97,9 +98,9 @@ def migrate(name: str | Path) -> tuple[str | None, Path | None]:
                 found = migrating.found(connection, str(place))
             if place.path and found not in (None, REVISION):
                 copy = sqlite.copy_before(place.path, f"before-{REVISION}")
-                sqlite.back_up(place.path, copy)
+                sqlite.back_up(place.path, copy, bar)
             with engine.begin() as connection:
-                migrating.migrate(connection, str(place))
+                migrating.migrate(connection, str(place), bar)
         except BaseException:
             if copy:
                 copy.unlink()  # the log is as it was

@@ -21,9 +21,10 @@ def migrate(database: DatabaseOption = "mien.db") -> None:
     The collector must be stopped. PostgreSQL is not copied: use pg_dump before.
     """
     from .database import migrate as migrate_log
+    from .progress import progress
     from .schema import REVISION
 
-    step, copy = migrate_log(database)
+    step, copy = migrate_log(database, progress)
     if step == REVISION:
         typer.echo(f"{database} is up to date, at step {REVISION}")
     else:
@@ -71,6 +72,7 @@ def backup(
 ) -> None:
     """Copy the log's file as it stands, while the collector runs."""
     from .database import Place
+    from .progress import progress
     from .sqlite import back_up
 
     place = Place.of(database)
@@ -78,7 +80,7 @@ def backup(
         raise UsageError("mien copies SQLite files only: use pg_dump for PostgreSQL")
     if not place.path.is_file():
         raise DatabaseError(f"{place} does not exist: name the collector's database with --db")
-    back_up(place.path, out)
+    back_up(place.path, out, progress)
     typer.echo(out)
 
 

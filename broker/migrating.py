@@ -8,6 +8,7 @@ from sqlalchemy import Connection, inspect, text
 
 from mien.errors import DatabaseError
 
+from .bar import Bar, unseen
 from .view import views
 
 if TYPE_CHECKING:
@@ -39,19 +40,24 @@ def found(connection: Connection, name: str) -> str | None:
     return revision
 
 
-def migrate(connection: Connection, name: str) -> None:
+def migrate(connection: Connection, name: str, bar: Bar = unseen) -> None:
     """Take the steps that are missing, inside the connection's transaction. DatabaseError as for `found`."""
     from alembic import command
+    from alembic.script import ScriptDirectory
 
     config = _config()
     config.attributes["connection"] = connection
-    if found(connection, name) == "1" and _first_release(connection):
+    step = found(connection, name)
+    if step == "1" and _first_release(connection):
         command.stamp(config, "1")
     # No step makes the views: they always follow the release that reads them.
     made = views(connection.dialect.name)
     for name in made:
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
-    command.upgrade(config, "head")
+    missing = [*ScriptDirectory.from_config(config).iterate_revisions("head", step or "base")]
+    with bar("steps", len(missing)) as advance:
+        config.attributes["step"] = lambda **_: advance(1)
+        command.upgrade(config, "head")
     for statement in made.values():
         connection.exec_driver_sql(statement)
     if connection.dialect.name == "sqlite":

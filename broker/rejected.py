@@ -4,10 +4,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, delete, select, update
+from sqlalchemy import Connection, Engine, Row, Select, delete, func, select, update
 from sqlalchemy.exc import DataError
 
 from .arrival import decode_arrival
+from .bar import Bar, unseen
 from .database import reading, writing
 from .schema import rejected
 from .store import commit
@@ -40,24 +41,24 @@ def list_rejected(engine: Engine, *, limit: int) -> list[dict[str, Any]]:
     ]
 
 
-def replay(engine: Engine) -> Replayed:
+def replay(engine: Engine, bar: Bar = unseen) -> Replayed:
     """Decode every kept payload anew, by this release's rules, and store what is good now.
 
     A message moves from `rejected` to the log in one transaction: at no moment is it in both, or in neither.
     DatabaseError if the log cannot be written; what was moved before stays so.
     """
-    stored = still = 0
-    last = 0
-    while True:
-        with writing(engine) as connection:
-            wanted = select(rejected).where(rejected.c.key > last, rejected.c.payload.is_not(None))
-            rows = connection.execute(wanted.order_by(rejected.c.key).limit(PIECE)).all()
+    stored = still = last = 0
+    with bar("messages", _kept(engine)) as advance:
+        while True:
+            with writing(engine) as connection:
+                rows = connection.execute(_next(select(rejected), last)).all()
+                moved = sum(_moved(connection, row) for row in rows)
             if not rows:
                 return Replayed(stored, still)
             last = rows[-1].key
-            moved = sum(_moved(connection, row) for row in rows)
-        stored += moved
-        still += len(rows) - moved
+            stored += moved
+            still += len(rows) - moved
+            advance(len(rows))
 
 
 def _moved(connection: Connection, row: Row[Any]) -> bool:
@@ -75,11 +76,31 @@ def _moved(connection: Connection, row: Row[Any]) -> bool:
     return True
 
 
-def purge(engine: Engine) -> int:
+def purge(engine: Engine, bar: Bar = unseen) -> int:
     """Clear the payloads and keep ids and reasons, so that what comes again is still known; how many.
 
-    DatabaseError if the log cannot be written.
+    In pieces, between which a collector writes. DatabaseError if the log cannot be written; what is cleared stays so.
     """
-    with writing(engine) as connection:
-        cleared = update(rejected).where(rejected.c.payload.is_not(None)).values(payload=None)
-        return int(connection.execute(cleared).rowcount)
+    cleared = last = 0
+    with bar("messages", _kept(engine)) as advance:
+        while True:
+            with writing(engine) as connection:
+                keys = connection.execute(_next(select(rejected.c.key), last)).scalars().all()
+                connection.execute(update(rejected).where(rejected.c.key.in_(keys)).values(payload=None))
+            if not keys:
+                return cleared
+            last = keys[-1]
+            cleared += len(keys)
+            advance(len(keys))
+
+
+def _kept(engine: Engine) -> int:
+    """How many messages have their payloads."""
+    with reading(engine) as connection:
+        wanted = select(func.count()).select_from(rejected).where(rejected.c.payload.is_not(None))
+        return connection.execute(wanted).scalar_one()
+
+
+def _next(wanted: Select[Any], last: int) -> Select[Any]:
+    """The next of them."""
+    return wanted.where(rejected.c.key > last, rejected.c.payload.is_not(None)).order_by(rejected.c.key).limit(PIECE)

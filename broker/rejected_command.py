@@ -36,9 +36,10 @@ def replay(database: DatabaseOption = "mien.db") -> None:
     For the time after an upgrade: a release that understands more takes what an earlier one rejected.
     """
     from .database import open_for_writing
+    from .progress import progress
     from .rejected import replay as replay_all
 
-    done = replay_all(open_for_writing(database, make=False))
+    done = replay_all(open_for_writing(database, make=False), progress)
     typer.echo(f"{done.stored} stored, {done.still_rejected} still rejected")
 
 
@@ -46,6 +47,7 @@ def replay(database: DatabaseOption = "mien.db") -> None:
 def purge(database: DatabaseOption = "mien.db") -> None:
     """Clear the payloads of rejected messages; ids and reasons stay."""
     from .database import open_for_writing
+    from .progress import progress
     from .rejected import purge as purge_all
 
-    typer.echo(f"{purge_all(open_for_writing(database, make=False))} payloads cleared")
+    typer.echo(f"{purge_all(open_for_writing(database, make=False), progress)} payloads cleared")

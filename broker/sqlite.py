@@ -14,11 +14,14 @@ from sqlalchemy import URL, Engine, create_engine, event
 
 from mien.errors import DatabaseError
 
+from .bar import Bar, unseen
 from .readers import READERS
 
 WRITER_BUSY_S = 5.0
 """How long a writer waits for another."""
 READER_BUSY_S = 30.0
+COPIED_PAGES = 1000
+"""At once, between which others may write."""
 STEPS = 10_000
 """Of SQLite's virtual machine between two looks at the clock: a fraction of a millisecond."""
 
@@ -88,12 +91,21 @@ def only_collector(path: Path) -> Iterator[None]:
         yield
 
 
-def back_up(path: Path, copy: Path) -> None:
+def back_up(path: Path, copy: Path, bar: Bar = unseen) -> None:
     """Copy a log as it stands, while others use it. DatabaseError if that fails or the copy is there already."""
     try:
         copy.touch(exist_ok=False)
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
-            source.backup(target, pages=1000)
+            (pages,) = source.execute("PRAGMA page_count").fetchone()
+            left = pages
+
+            def told(_status: int, remaining: int, _total: int) -> None:
+                nonlocal left
+                advance(left - remaining)
+                left = remaining
+
+            with bar("copying pages", pages) as advance:
+                source.backup(target, pages=COPIED_PAGES, progress=told)
     except (sqlite3.Error, OSError) as error:
         raise DatabaseError(f"{path} cannot be copied to {copy} ({error}): name another file or make room") from error
 

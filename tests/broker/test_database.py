@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from alembic import command
+from bars import Watched
 from mosquitto import free_port
 from postgresql import PostgreSQL
 from sqlalchemy import make_url
@@ -102,8 +103,10 @@ def test_a_log_of_the_first_release_asks_for_its_migration(old: Path) -> None:
 
 def test_migration_keeps_every_row_and_a_copy_of_the_file(old: Path) -> None:
     before = old.read_bytes()
-    step, copy = database.migrate(old)
+    step, copy = database.migrate(old, bar := Watched())
     assert step == "1"
+    assert bar.told.keys() == {"copying pages", "steps"}
+    assert {done == total for total, done in bar.told.values()} == {True}
     assert copy is not None
     with closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("SELECT count(*) FROM observation").fetchone() == (19,)

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from bars import Watched
 from postgresql import PostgreSQL
 from samples import make_observation
 
@@ -64,7 +65,8 @@ def test_what_postgresql_does_not_take_holds_up_no_other(postgresql_server: Post
 
 def test_purging_clears_payloads_and_keeps_ids(refusing: str) -> None:
     engine = open_for_writing(refusing)
-    assert purge(engine) == 2
+    assert purge(engine, bar := Watched()) == 2
+    assert bar.told == {"messages": (2, 2)}
     assert purge(engine) == 0
     assert [row["payload"] for row in list_rejected(engine, limit=9)] == [None, None]
     again = decode_arrival(topic="mien/hallway/observation", payload=b"\xffnoise", received_ms=9, device="hallway")
