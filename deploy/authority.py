@@ -37,6 +37,10 @@ class Identity:
         return x509.load_pem_x509_certificate(self.certificate).serial_number
 
 
+LONGEST_NAME = 64
+"""Of an X.509 common name (RFC 5280, ub-common-name); hosts are known by their alternative names, which are whole."""
+
+
 class Authority:
     """The authority in a folder: its certificate `ca.crt`, for all to know, and its key `ca.key`, for nobody."""
 
@@ -139,7 +143,7 @@ def _begun(
 
 
 def _named(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:LONGEST_NAME])])
 
 
 def _alternative(host: str) -> x509.GeneralName:

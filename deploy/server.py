@@ -42,8 +42,8 @@ from .units import units
 
 HOME_ASSISTANT = "homeassistant"
 LABEL = re.compile("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-LONGEST_HOST = 46
-"""With the words before it, what an X.509 common name holds: 64."""
+LONGEST_HOST = 253
+"""RFC 1035, without the last dot."""
 PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 from collecting import collecting
-from mosquitto import Mosquitto
+from cryptography import x509
+from mosquitto import Mosquitto, free_port
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from samples import make_observation
@@ -301,8 +302,17 @@ def test_a_revocation_that_was_cut_short_can_be_done_again(
     assert [device.name for device in folder.devices()] == ["hallway"]
 
 
+def test_a_long_host_name_is_whole_in_the_certificate(tmp_path: Path) -> None:
+    host = "ec2-" + "1234567890-" * 5 + "x.eu-central-1.compute.example.org"
+    folder = ServerFolder.made(tmp_path / "server", [host], free_port())
+    certificate = x509.load_pem_x509_certificate((folder.path / "broker" / "server.crt").read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == [host]
+    assert folder.add("kitchen").name == "kitchen"
+
+
 @pytest.mark.parametrize(
-    "host", ["https://mien.example.org", 'a"b', "a b", "bücher.example", "a" * 60, "x.example\n", ""]
+    "host", ["https://mien.example.org", 'a"b', "a b", "bücher.example", "a" * 64, "a." * 130, "x.example\n", ""]
 )
 def test_a_host_that_is_none_is_refused_before_anything_is_made(tmp_path: Path, host: str) -> None:
     with pytest.raises(UsageError, match="is no host name"):
