@@ -128,6 +128,28 @@ def export(
 
 
 @app.command()
+def fuse(
+    members: Annotated[list[Path], typer.Argument(help=".keras files of finished runs.")],
+    out: Annotated[Path, typer.Option("--out", help="The .keras file to write.")],
+    mirrored: Annotated[bool, typer.Option("--mirrored", help="Ask each of the picture's mirror image, too.")] = False,
+) -> None:
+    """Make one network of several, whose answer is the mean of theirs: to teach, or to see what is left to gain.
+
+    It costs what all of them cost: a device would rather run what it has taught (`mien train --teacher`).
+    """
+    prepare()
+    from .keras_model import load_keras_model
+    from .networks import fused
+    from .whole_file import written_whole
+
+    check_writable(out, ".keras")
+    network = fused([load_keras_model(member) for member in members], mirrored=mirrored)
+    with written_whole(out) as part:
+        network.save(part)
+    typer.echo(out)
+
+
+@app.command()
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.")],
     page: Annotated[Path | None, typer.Option(help="Write the comparison as a web page, too.")] = None,

@@ -16,6 +16,7 @@ from mien.preprocessing import DEVIATION, MEAN, SIDE_PIXELS
 
 ATTENTION = "attention"
 LOGITS = "logits"
+SCORES = "scores"
 
 
 def cnn_bilstm(*, units: int = 96) -> keras.Model:
@@ -84,11 +85,20 @@ def hero(members: list[keras.Model] | None = None) -> keras.Model:
 
     Fused by the mean of their logits, which is the geometric mean of their scores. New ones unless `members` are given.
     """
-    members = members or [hero_member(depth) for depth in HERO_DEPTHS]
+    return fused(members or [hero_member(depth) for depth in HERO_DEPTHS], name="hero")
+
+
+def fused(members: list[keras.Model], *, mirrored: bool = False, name: str = "fused") -> keras.Model:
+    """Networks that answer together: the mean of their logits, if `mirrored` of a picture and its mirror image."""
     picture = keras.Input((SIDE_PIXELS, SIDE_PIXELS, 1), name="picture")
-    logits = [keras.Model(member.inputs, member.get_layer(LOGITS).output, name=member.name) for member in members]
-    fused = layers.Average(name="fused")([member(picture) for member in logits])
-    return keras.Model(picture, layers.Softmax(name="scores")(fused), name="hero")
+    seen = [picture, keras.ops.flip(picture, axis=2)] if mirrored else [picture]
+    logits = [
+        keras.Model(member.inputs, member.get_layer(SCORES).input, name=f"{member.name}-{place}")
+        for place, member in enumerate(members, 1)
+    ]
+    answers = [member(one) for member in logits for one in seen]
+    mean = layers.Average(name="fused")(answers) if len(answers) > 1 else answers[0]
+    return keras.Model(picture, layers.Softmax(name=SCORES)(mean), name=name)
 
 
 HERO_DEPTHS = (1, 2, 3)
@@ -137,7 +147,7 @@ def _attention_pooling(sequence: keras.KerasTensor, *, name: str = ATTENTION) ->
 
 def _answer(picture: keras.KerasTensor, vector: keras.KerasTensor, *, name: str) -> keras.Model:
     logits = layers.Dense(len(EMOTIONS), name=LOGITS, dtype="float32")(layers.Dropout(0.3)(vector))
-    return keras.Model(picture, layers.Softmax(name="scores", dtype="float32")(logits), name=name)
+    return keras.Model(picture, layers.Softmax(name=SCORES, dtype="float32")(logits), name=name)
 
 
 NETWORKS: dict[str, Callable[[], keras.Model]] = {

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from mien.errors import ModelError
+from mien.command import main
+from mien.errors import ModelError, UsageError
 from mien.trainer.calibration import fold_temperature
 from mien.trainer.export import ALIEN_OPS, convert, operation_names
 from mien.trainer.keras_model import load_keras_model, scores_of
@@ -54,6 +55,26 @@ def test_a_temperature_divides_the_logits(name: str) -> None:
     expected = np.exp(before) / np.exp(before).sum(axis=1, keepdims=True)
     assert network.predict(pictures, verbose=0) == pytest.approx(expected, abs=1e-5)
     assert LOGITS in {layer.name for layer in network._flatten_layers()}
+
+
+def test_fused_networks_answer_with_the_mean_of_their_logits_and_are_a_network_again(tmp_path: Path) -> None:
+    pictures = np.random.default_rng(1).uniform(0, 255, (3, 48, 48, 1)).astype(np.float32)
+    files, logits = [], []
+    for number in range(2):
+        network = NETWORKS["hero-1"]()
+        files.append(tmp_path / f"{number}.keras")
+        network.save(files[-1])
+        logits += [np.log(network.predict(seen, verbose=0)) for seen in (pictures, pictures[:, :, ::-1])]
+    for out, parts, options in (("plain.keras", logits[::2], []), ("mirrored.keras", logits, ["--mirrored"])):
+        assert main(["fuse", *map(str, files), "--out", str(tmp_path / out), *options]) == 0
+        expected = np.exp(np.mean(parts, axis=0))
+        expected /= expected.sum(axis=1, keepdims=True)
+        assert scores_of(load_keras_model(tmp_path / out), pictures) == pytest.approx(expected, abs=1e-5)
+    again = str(tmp_path / "again.keras")
+    assert main(["fuse", str(tmp_path / "plain.keras"), str(files[0]), "--out", again]) == 0
+    assert load_keras_model(Path(again)).count_params() == 3 * NETWORKS["hero-1"]().count_params()
+    assert main(["fuse", str(files[0]), str(tmp_path / "nothing.keras"), "--out", again]) == ModelError.exit_code
+    assert main(["fuse", str(files[0]), "--out", str(tmp_path / "fused.h5")]) == UsageError.exit_code
 
 
 def test_a_run_on_two_devices_of_jax_leaves_a_model_that_answers_the_same_on_tensorflow(
