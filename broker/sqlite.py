@@ -21,7 +21,7 @@ WRITER_BUSY_S = 5.0
 """How long a writer waits for another."""
 READER_BUSY_S = 30.0
 COPIED_PAGES = 1000
-"""At once, between which others may write."""
+"""At once, after which the bar moves."""
 STEPS = 10_000
 """Of SQLite's virtual machine between two looks at the clock: a fraction of a millisecond."""
 
@@ -95,7 +95,11 @@ def back_up(path: Path, copy: Path, bar: Bar = unseen) -> None:
     """Copy a log as it stands, while others use it. DatabaseError if that fails or the copy is there already."""
     try:
         copy.touch(exist_ok=False)
-        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+        with (
+            closing(sqlite3.connect(path, isolation_level=None)) as source,
+            closing(sqlite3.connect(copy)) as target,
+        ):
+            source.execute("BEGIN")  # one state of the log: else each commit meanwhile would begin the copy anew
             (pages,) = source.execute("PRAGMA page_count").fetchone()
             left = pages
 

@@ -167,8 +167,9 @@ def first_run(first: FirstStart) -> bytes:
         commands += [[*custom, "set_timezone", first.timezone]]
     lines = ["#!/bin/bash", f"# Made by `mien flash`, {first.instance}.", *(shlex.join(line) for line in commands)]
     # The command line last: until then the next start begins anew.
-    lines += [_setup(first), "sed -i 's| systemd.run.*||' /boot/firmware/cmdline.txt", "sync"]
-    lines += ["rm -f /boot/firmware/firstrun.sh", "exit 0"]
+    lines += [_setup(first), "cd /boot/firmware"]
+    lines += ["sed 's| systemd.run.*||' cmdline.txt >cmdline.new && sync && mv cmdline.new cmdline.txt", "sync"]
+    lines += ["rm -f firstrun.sh", "exit 0"]
     return "\n".join([*lines, ""]).encode()
 
 

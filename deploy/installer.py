@@ -66,6 +66,13 @@ class Kit:
                 raise InstallError(f"{name} of the kit cannot be read ({error}): flash the card again") from error
             if found != digest:
                 raise InstallError(f"{name} of the kit is damaged: flash the card again")
+        if not any(name.endswith(".whl") for name in self._files):
+            raise InstallError(f"{self.folder} holds no release of mien: flash the card again")
+
+    @property
+    def wheel(self) -> Path:
+        """mien itself. Not any wheel that lies there: an older kit's may, in the same folder."""
+        return self.folder / next(name for name in self._files if name.endswith(".whl"))
 
     @property
     def key(self) -> Path:
@@ -148,9 +155,10 @@ class Installation:
         ran before the first.
         """
         kit.check()
-        aside = self._make_room(kit, replace=replace)
+        self._refuse(kit, replace=replace)
         self._unpack(kit)
-        before = self._remember()
+        aside = self._make_room(kit)
+        before = self._remember(kit.release)
         kept = self._configure(kit)
         self._activate(kit.release)
         self._service.enable()
@@ -166,6 +174,7 @@ class Installation:
             raise InstallError(f"{failed}: {before} is back")
         self._forget()
         self._delete_others({before, kit.release})
+        os.sync()  # before the key goes, by which the next start would know that something is left to do
         kit.key.unlink(missing_ok=True)
         os.sync()
         told = f"{kit.device} has release {kit.release}"
@@ -176,43 +185,53 @@ class Installation:
     def uninstall(self) -> str:
         """Remove all but what the agent has observed, /var/lib/mien."""
         self._service.remove()
-        self._delete_all()
-        for file in (self._units / SETUP_UNIT, self._units / "multi-user.target.wants" / SETUP_UNIT):
+        setup = (self._units / SETUP_UNIT, self._units / "multi-user.target.wants" / SETUP_UNIT)
+        for file in (self._units / UNIT, *setup, self._user, self._command):
             file.unlink(missing_ok=True)
+        for folder in (self._home, self._etc, self._root / "var" / "cache" / "mien"):
+            shutil.rmtree(folder, ignore_errors=True)
         if self._live:
             subprocess.run(["systemctl", "daemon-reload"], check=False)
             subprocess.run(["userdel", USER], check=False, stderr=subprocess.DEVNULL)
         return "mien is gone; what it observed and has not sent stays in /var/lib/mien"
 
-    def _make_room(self, kit: Kit, *, replace: bool) -> Path | None:
-        """Where this Pi is another device, remove that if `replace`, all but its data; where those went."""
-        device = None
-        with suppress(OSError, ValueError):
-            device = tomllib.loads((self._etc / "agent.toml").read_text()).get("device")
+    def _refuse(self, kit: Kit, *, replace: bool) -> None:
+        """InstallError where nothing must be changed yet: another device, or a kit that has given its key away."""
+        device = self._device()
+        if device not in (None, kit.device) and not replace:
+            raise InstallError(f"this Pi is {device}, the kit is of {kit.device}: say --replace")
+        if not kit.key.exists() and not self._has_identity(kit):
+            raise InstallError(f"the key of {kit.device} is not in the kit any more: flash or pack it again")
+
+    def _make_room(self, kit: Kit) -> Path | None:
+        """Where this Pi is another device, remove that, all but its data and the releases; where its data went."""
+        device = self._device()
         if device in (None, kit.device):
             return None
-        if not replace:
-            raise InstallError(f"this Pi is {device}, the kit is of {kit.device}: say --replace, or uninstall first")
         self._service.remove()
         aside = None
         if self._data.exists():
             names = (f"mien-of-{device}{'' if number == 1 else f'-{number}'}" for number in count(1))
             aside = next(place for place in map(self._data.with_name, names) if not place.exists())
             self._data.rename(aside)
-        self._delete_all()
+        shutil.rmtree(self._previous, ignore_errors=True)
+        self._current.unlink(missing_ok=True)
+        self._shipped_settings.unlink(missing_ok=True)
+        shutil.rmtree(self._etc)
         return aside
 
-    def _delete_all(self) -> None:
-        for file in (self._units / UNIT, self._user, self._command):
-            file.unlink(missing_ok=True)
-        for folder in (self._home, self._etc, self._root / "var" / "cache" / "mien"):
-            shutil.rmtree(folder, ignore_errors=True)
+    def _device(self) -> str | None:
+        """Which device this Pi is, if any."""
+        with suppress(OSError, ValueError):
+            device = tomllib.loads((self._etc / "agent.toml").read_text()).get("device")
+            return None if device is None else str(device)
+        return None
 
     def _unpack(self, kit: Kit) -> None:
         release = self._releases / kit.release
         if release.exists():
             return
-        beside = release.with_suffix(".new")
+        beside = release.with_name(f"{release.name}.new")
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         with tarfile.open(kit.folder / "packages.tar.gz") as packages:
@@ -220,18 +239,21 @@ class Installation:
                 packages.extractall(beside, filter="data")
             else:  # bookworm's Python is too old for it; the archive has the hash that it should have
                 packages.extractall(beside)
-        with zipfile.ZipFile(next(kit.folder.glob("*.whl"))) as wheel:
+        with zipfile.ZipFile(kit.wheel) as wheel:
             wheel.extractall(beside)
         shutil.copy(kit.folder / UNIT, beside / UNIT)
         os.sync()  # a release that has its name is whole, also after a power cut
         beside.rename(release)
 
-    def _remember(self) -> str | None:
-        """Keep a copy of what runs until the new release does; the name of its release, None before the first.
+    def _remember(self, release: str) -> str | None:
+        """Keep a copy of what runs until this release does; the name of the one that runs, None before the first.
 
-        A copy that is there already is of an installation that was cut short, or whose first release never ran.
+        A copy that is there already is of an installation that was cut short. It holds where that one goes on, or has
+        not changed the release yet: else people have lived with what runs now.
         """
-        if not self._previous.exists():
+        said = [self._text(self._previous / name) for name in ("next", "release")]
+        if said[0] is None or (said[0] != release and said[1] != (self.release or "")):
+            self._forget()
             beside = self._previous.with_suffix(".new")
             shutil.rmtree(beside, ignore_errors=True)
             beside.mkdir(mode=0o700)
@@ -241,6 +263,7 @@ class Installation:
             if self._shipped_settings.exists():
                 self._copy(self._shipped_settings, beside / self._shipped_settings.name)
             (beside / "release").write_text(self.release or "")
+            (beside / "next").write_text(release)
             os.sync()
             beside.rename(self._previous)
         return (self._previous / "release").read_text() or None
@@ -258,8 +281,14 @@ class Installation:
     def _forget(self) -> None:
         beside = self._previous.with_suffix(".old")
         shutil.rmtree(beside, ignore_errors=True)
-        self._previous.rename(beside)
-        shutil.rmtree(beside)
+        if self._previous.exists():
+            self._previous.rename(beside)
+            shutil.rmtree(beside)
+
+    def _text(self, file: Path) -> str | None:
+        with suppress(OSError):
+            return file.read_text()
+        return None
 
     def _configure(self, kit: Kit) -> bool:
         """Put settings and identity in place; True if settings that someone has changed were kept."""
@@ -268,8 +297,6 @@ class Installation:
         self._user.write_text(f'u {USER} - "mien agent" /var/lib/mien\nm {USER} gpio\nm {USER} video\n')
         if self._live:
             subprocess.run(["systemd-sysusers", str(self._user)], check=True)
-        if not kit.key.exists() and not self._has_identity(kit):
-            raise InstallError(f"the key of {kit.device} is not in the kit any more: flash the card again")
         for file in sorted((kit.folder / "device").iterdir()):
             if file.name != "agent.toml":
                 self._place(self._etc / file.name, file.read_bytes())

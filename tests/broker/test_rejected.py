@@ -1,6 +1,9 @@
 """What becomes of messages that could not be stored: on SQLite and PostgreSQL."""
 
 import json
+import subprocess
+import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +19,7 @@ from mien.broker.checking import check_log
 from mien.broker.database import open_for_reading, open_for_writing
 from mien.broker.rejected import Replayed, list_rejected, purge, replay
 from mien.broker.schema import REVISION
+from mien.broker.sqlite import back_up
 from mien.broker.store import Store
 from mien.command import main
 from mien.observation import Observation, encode
@@ -104,6 +108,28 @@ def test_the_check_finds_what_does_not_fit(refusing: str, capsys: pytest.Capture
 def arrival(observation: Observation) -> Arrival:
     topic = f"mien/{observation.device}/observation"
     return decode_arrival(topic=topic, payload=encode(observation), received_ms=RECEIVED_MS, device=observation.device)
+
+
+def test_a_copy_ends_while_another_process_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each commit would begin the copy anew, did it not hold one state of the log."""
+    log = tmp_path / "mien.db"
+    engine = open_for_writing(log)
+    Store(engine).record([arrival(make_observation(seq=number)) for number in range(1, 3000)])
+    writing = (
+        "import sqlite3, sys; log = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)\n"
+        "while True: log.execute('UPDATE device SET name = name'); print(flush=True)"
+    )
+    with subprocess.Popen([sys.executable, "-c", writing, log], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        bar = Watched()
+        monkeypatch.setattr("mien.broker.sqlite.COPIED_PAGES", 5)
+        threading.Thread(target=lambda: [*other.stdout], daemon=True).start()  # type: ignore[misc]
+        back_up(log, tmp_path / "copy.db", bar)
+        other.kill()
+    engine.dispose()
+    assert {done == total for total, done in bar.told.values()} == {True}
+    assert check_log(open_for_reading(tmp_path / "copy.db")).problems["file"] == ""
 
 
 def test_the_file_is_copied_while_it_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

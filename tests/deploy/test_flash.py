@@ -165,7 +165,7 @@ def _here(script: str, place: Path, card: Path) -> str:
     (place / "units").mkdir(exist_ok=True)
     script = re.sub(r"(^|; )(systemctl) ", rf"\1{place}/programs/\2 ", script, flags=re.MULTILINE)
     script = script.replace("/etc/systemd/system/", f"{place}/units/")
-    return re.sub(r"(?<!ExecStart=)/boot/firmware/(firstrun|cmdline)", rf"{card}/\1", script)
+    return script.replace("cd /boot/firmware", f"cd {card}")
 
 
 def test_trixie_puts_a_unit_in_place_that_installs_the_kit_until_its_key_has_left_the_card(

@@ -1,10 +1,12 @@
 """The installer that a kit brings: install, upgrade, go back, remove; here into a folder in the place of a system."""
 
 import json
+import os
 import shutil
 import stat
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -119,6 +121,21 @@ def test_the_first_release_that_does_not_get_ready_can_be_mended_and_tried_again
     assert installation.install(kit) == f"kitchen has release {kit.release}"
 
 
+def test_a_first_release_that_got_ready_later_is_what_a_failing_upgrade_returns_to(
+    root: Path, installation: Installation, supervisor: Supervisor, new_kit: NewKit
+) -> None:
+    supervisor.ready = [False]  # its camera is not there yet, and is put in without another installation
+    with pytest.raises(InstallError, match="install again"):
+        installation.install(first := new_kit(release="a"))
+    agent_toml(root).write_text(agent_toml(root).read_text() + "\n[motion]\nkind = 'frames'\n")
+    before = agent_toml(root).read_text()
+    supervisor.ready = [False, True]
+    with pytest.raises(InstallError, match=f"{first.release} is back"):
+        installation.install(new_kit(release="b"))
+    assert installation.release == first.release
+    assert agent_toml(root).read_text() == before
+
+
 def test_a_power_cut_while_unpacking_leaves_the_release_before(
     root: Path, installation: Installation, new_kit: NewKit
 ) -> None:
@@ -126,11 +143,33 @@ def test_a_power_cut_while_unpacking_leaves_the_release_before(
     second = new_kit(release="b")
     half = root / "opt" / "mien" / "releases" / f"{second.release}.new"
     half.mkdir()
-    (half / "half.py").write_text("")
+    (half / "half.py").write_text("of an attempt before")
     assert installation.release == first.release
     installation.install(second)
     assert not half.exists()
     assert not list((root / "opt").rglob("half.py"))
+
+
+def test_an_older_kit_in_the_same_folder_lends_it_nothing(
+    root: Path, installation: Installation, new_kit: NewKit
+) -> None:
+    kit = new_kit()
+    for name in ("mien-0.0.1-py3-none-any.whl", "zzz.whl"):
+        with zipfile.ZipFile(kit.folder / name, "w") as wheel:
+            wheel.writestr("mien/old.py", "")
+    installation.install(kit)
+    assert not list(root.rglob("old.py"))
+    assert (root / "opt" / "mien" / "current" / "mien" / "version.py").exists()
+
+
+def test_the_key_leaves_the_kit_when_all_else_is_on_the_disk(
+    installation: Installation, new_kit: NewKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit = new_kit()
+    at_sync: list[tuple[bool, bool]] = []
+    monkeypatch.setattr(os, "sync", lambda: at_sync.append((installation.release is not None, kit.key.exists())))
+    installation.install(kit)
+    assert at_sync[-2:] == [(True, True), (True, False)]
 
 
 def test_what_cannot_be_installed_is_named_and_changes_nothing(
@@ -149,7 +188,7 @@ def test_what_cannot_be_installed_is_named_and_changes_nothing(
         with pytest.raises(InstallError, match=message):
             installation.install(Kit(kit.folder))
         assert everything(root) == before
-    with pytest.raises(InstallError, match="this Pi is kitchen, the kit is of hallway: say --replace, or uninstall"):
+    with pytest.raises(InstallError, match="this Pi is kitchen, the kit is of hallway: say --replace"):
         installation.install(new_kit("hallway"))
     assert everything(root) == before
 
@@ -192,6 +231,17 @@ def test_the_setup_of_a_card_goes_with_the_rest(root: Path, installation: Instal
     installation.uninstall()
     assert not everything(root)
     assert not list((units / "multi-user.target.wants").iterdir())
+
+
+def test_a_kit_that_has_given_its_key_away_takes_no_other_device_s_place(
+    root: Path, installation: Installation, new_kit: NewKit
+) -> None:
+    installation.install(first := new_kit())
+    installation.install(new_kit("hallway"), replace=True)
+    before = everything(root)
+    with pytest.raises(InstallError, match="the key of kitchen is not in the kit any more"):
+        installation.install(first, replace=True)
+    assert everything(root) == before
 
 
 def test_a_kit_without_its_key_is_refused_on_another_pi(tmp_path: Path, new_kit: NewKit) -> None:

@@ -1,5 +1,6 @@
 """The whole product on a Pi's architecture: a card is flashed, its kit installed, its agent's rows arrive over TLS."""
 
+import hashlib
 import json
 import os
 import platform
@@ -203,7 +204,7 @@ def test_a_release_that_cannot_run_gives_way_to_the_one_before(
         archive.writestr("mien/edge/agent.py", "raise RuntimeError('a release that nobody tried')\n")
     manifest = json.loads((bad / "manifest.json").read_text())
     manifest |= {"release": "bad", "machine": platform.machine(), "python": ".".join(map(str, sys.version_info[:2]))}
-    del manifest["files"][wheel.name]
+    manifest["files"][wheel.name] = hashlib.sha256(wheel.read_bytes()).hexdigest()
     (bad / "manifest.json").write_text(json.dumps(manifest))
     with Agent(pi) as agent:
         installation = Installation(pi.root, agent)

@@ -1,5 +1,6 @@
 """Kits for this machine, and a supervisor in systemd's place."""
 
+import hashlib
 import json
 import platform
 import sys
@@ -44,7 +45,7 @@ def slim(kit: Kit) -> Kit:
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("mien/__init__.py", "")
     manifest = json.loads((kit.folder / "manifest.json").read_text())
-    del manifest["files"][wheel.name]
+    manifest["files"][wheel.name] = hashlib.sha256(wheel.read_bytes()).hexdigest()
     (kit.folder / "manifest.json").write_text(json.dumps(manifest))
     return Kit(kit.folder)
 

@@ -18,7 +18,9 @@ KINDS = {
 
 def upgrade() -> None:
     """Make the new table from the old one."""
-    op.rename_table("rollup", "narrow_rollup")
+    # Copied, not renamed: with that SQLite looks at all views, those that people have made among them.
+    op.execute("CREATE TEMPORARY TABLE narrow_rollup AS SELECT * FROM rollup")
+    op.drop_table("rollup")
     names = [f"{emotion}{kind}" for emotion in EMOTIONS for kind in KINDS]
     op.create_table(
         "rollup",
