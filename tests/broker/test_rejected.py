@@ -114,7 +114,9 @@ def test_a_copy_ends_while_another_process_writes(tmp_path: Path, monkeypatch: p
     """Each commit would begin the copy anew, did it not hold one state of the log."""
     log = tmp_path / "mien.db"
     engine = open_for_writing(log)
-    Store(engine).record([arrival(make_observation(seq=number)) for number in range(1, 3000)])
+    with engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO device (key, name) VALUES (1, 'hallway')")
+        connection.exec_driver_sql("CREATE TABLE much AS SELECT randomblob(20000000) AS noise")
     writing = (
         "import sqlite3, sys; log = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)\n"
         "while True: log.execute('UPDATE device SET name = name'); print(flush=True)"
@@ -123,7 +125,7 @@ def test_a_copy_ends_while_another_process_writes(tmp_path: Path, monkeypatch: p
         assert other.stdout is not None
         other.stdout.readline()
         bar = Watched()
-        monkeypatch.setattr("mien.broker.sqlite.COPIED_PAGES", 5)
+        monkeypatch.setattr("mien.broker.sqlite.COPIED_PAGES", 1)
         threading.Thread(target=lambda: [*other.stdout], daemon=True).start()  # type: ignore[misc]
         back_up(log, tmp_path / "copy.db", bar)
         other.kill()
