@@ -172,7 +172,9 @@ def _named(place: Place) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, OSError) as error:
-        raise DatabaseError(f"{place} cannot be opened ({first_line(error)}): check database and the disk") from error
+        state = getattr(getattr(error, "orig", None), "sqlstate", None)
+        cure = postgresql.CURES.get(state or "", "check database and the disk")
+        raise DatabaseError(f"{place} cannot be opened ({first_line(error)}): {cure}") from error
 
 
 def _check_there(place: Place) -> None:

@@ -18,6 +18,11 @@ Decoding, which takes most of a collector's time, stays parallel.
 CONNECT_TIMEOUT_S = 5
 QUERY_CANCELED = "57014"
 """SQLSTATE of a statement that was stopped at its limit."""
+CURES = {
+    "55P03": "others use it; stop collectors, dashboards and Grafana, and try again",
+    "2BP01": "drop the views that are made of mien's, try again, and make them anew",
+}
+"""By SQLSTATE: lock_not_available, dependent_objects_still_exist."""
 OPTIONS = "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
 """A collector that hangs inside a transaction must not hold up the others for good."""
 WRITER_LIMIT_S = 60.0

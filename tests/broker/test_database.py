@@ -143,6 +143,21 @@ def test_the_counts_by_emotion_become_columns(log: str) -> None:
     ]
 
 
+def test_views_that_people_made_survive_or_are_named(log: str) -> None:
+    open_for_writing(log).dispose()
+    engine = database.Place.of(log).writer()
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE VIEW of_people AS SELECT device, observations FROM emotion_counts")
+    engine.dispose()
+    if "postgresql" in log:
+        with pytest.raises(DatabaseError, match="drop the views that are made of mien's, try again"):
+            database.migrate(log)
+    else:
+        database.migrate(log)
+        with open_for_reading(log).connect() as connection:
+            assert connection.exec_driver_sql("SELECT * FROM of_people").all() == []
+
+
 def test_a_migration_that_fails_leaves_the_log_as_it_was(old: Path) -> None:
     with sqlite3.connect(old) as connection:
         connection.execute("CREATE TABLE rollup (in_the_way)")
