@@ -59,13 +59,15 @@ class Kit:
                 f"{python}: take Raspberry Pi OS of 64 bits, and name its release with --system"
             )
         for name, digest in self._files.items():
+            if self.folder / name == self.key and not self.key.exists():
+                continue  # it has left the kit; whether that may be is the installation's to say
             try:
                 with (self.folder / name).open("rb") as file:
                     found = hashlib.file_digest(file, "sha256").hexdigest()
             except OSError as error:
                 raise InstallError(f"{name} of the kit cannot be read ({error}): flash the card again") from error
             if found != digest:
-                raise InstallError(f"{name} of the kit is damaged: flash the card again")
+                raise InstallError(f"{name} of the kit is damaged, or edited in it: flash the card again")
         if not any(name.endswith(".whl") for name in self._files):
             raise InstallError(f"{self.folder} holds no release of mien: flash the card again")
 
@@ -73,6 +75,12 @@ class Kit:
     def wheel(self) -> Path:
         """mien itself. Not any wheel that lies there: an older kit's may, in the same folder."""
         return self.folder / next(name for name in self._files if name.endswith(".whl"))
+
+    @property
+    def configuration(self) -> list[Path]:
+        """Settings, identity and model: what is there of it, and nothing that an older kit left."""
+        files = (self.folder / name for name in self._files if name.startswith("device/"))
+        return [file for file in files if file.exists()]
 
     @property
     def key(self) -> Path:
@@ -158,6 +166,7 @@ class Installation:
         self._refuse(kit, replace=replace)
         self._unpack(kit)
         aside = self._make_room(kit)
+        self._take_back(kit.device)
         before = self._remember(kit.release)
         kept = self._configure(kit)
         self._activate(kit.release)
@@ -183,17 +192,20 @@ class Installation:
         return f"{told}; what this Pi observed before lies in {aside}" if aside else told
 
     def uninstall(self) -> str:
-        """Remove all but what the agent has observed, /var/lib/mien."""
+        """Remove all but what the agent has observed, which is the device's own when it returns."""
         self._service.remove()
+        aside = self._put_aside()
         setup = (self._units / SETUP_UNIT, self._units / "multi-user.target.wants" / SETUP_UNIT)
         for file in (self._units / UNIT, *setup, self._user, self._command):
             file.unlink(missing_ok=True)
-        for folder in (self._home, self._etc, self._root / "var" / "cache" / "mien"):
+        edited = self._units / f"{UNIT}.d"
+        for folder in (self._home, self._etc, edited, self._root / "var" / "cache" / "mien"):
             shutil.rmtree(folder, ignore_errors=True)
         if self._live:
             subprocess.run(["systemctl", "daemon-reload"], check=False)
             subprocess.run(["userdel", USER], check=False, stderr=subprocess.DEVNULL)
-        return "mien is gone; what it observed and has not sent stays in /var/lib/mien"
+        left = aside or self._data
+        return f"mien is gone; what it observed and has not sent lies in {left}" if left.exists() else "mien is gone"
 
     def _refuse(self, kit: Kit, *, replace: bool) -> None:
         """InstallError where nothing must be changed yet: another device, or a kit that has given its key away."""
@@ -205,20 +217,31 @@ class Installation:
 
     def _make_room(self, kit: Kit) -> Path | None:
         """Where this Pi is another device, remove that, all but its data and the releases; where its data went."""
-        device = self._device()
-        if device in (None, kit.device):
+        if self._device() in (None, kit.device):
             return None
         self._service.remove()
-        aside = None
-        if self._data.exists():
-            names = (f"mien-of-{device}{'' if number == 1 else f'-{number}'}" for number in count(1))
-            aside = next(place for place in map(self._data.with_name, names) if not place.exists())
-            self._data.rename(aside)
+        aside = self._put_aside()
         shutil.rmtree(self._previous, ignore_errors=True)
         self._current.unlink(missing_ok=True)
         self._shipped_settings.unlink(missing_ok=True)
         shutil.rmtree(self._etc)
         return aside
+
+    def _put_aside(self) -> Path | None:
+        """Keep the data under the device's name, so that no other device sends it; where it went."""
+        device = self._device()
+        if device is None or not self._data.exists():
+            return None
+        names = (f"mien-of-{device}{'' if number == 1 else f'-{number}'}" for number in count(1))
+        aside = next(place for place in map(self._data.with_name, names) if not place.exists())
+        self._data.rename(aside)
+        return aside
+
+    def _take_back(self, device: str) -> None:
+        """Find the data again that was put aside when this Pi ceased to be this device."""
+        aside = self._data.with_name(f"mien-of-{device}")
+        if aside.exists() and not self._data.exists():
+            aside.rename(self._data)
 
     def _device(self) -> str | None:
         """Which device this Pi is, if any."""
@@ -297,7 +320,7 @@ class Installation:
         self._user.write_text(f'u {USER} - "mien agent" /var/lib/mien\nm {USER} gpio\nm {USER} video\n')
         if self._live:
             subprocess.run(["systemd-sysusers", str(self._user)], check=True)
-        for file in sorted((kit.folder / "device").iterdir()):
+        for file in kit.configuration:
             if file.name != "agent.toml":
                 self._place(self._etc / file.name, file.read_bytes())
         settings, installed = (kit.folder / "device" / "agent.toml").read_bytes(), self._etc / "agent.toml"

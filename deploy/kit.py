@@ -47,7 +47,7 @@ def write_kit(device: Path, folder: Path, release: Release, *, model: Path | Non
     shutil.copytree(device, folder / "device")
     if model is not None:
         _add_model(folder / "device", model)
-        digests["device/model.tflite"] = _digest(folder / "device" / "model.tflite")
+    digests |= {f"device/{file.name}": _digest(file) for file in sorted((folder / "device").iterdir())}
     manifest = {"device": device.name, "release": name, "python": release.python, "machine": MACHINE, "files": digests}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     return name

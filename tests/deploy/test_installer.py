@@ -30,9 +30,8 @@ def everything(root: Path) -> dict[str, bytes]:
 def test_a_release_is_there_whole_and_the_key_is_the_agent_s_alone(
     root: Path, installation: Installation, supervisor: Supervisor, new_kit: NewKit
 ) -> None:
-    kit = new_kit()
+    kit = new_kit(extra="token")
     key = kit.key.read_bytes()
-    (kit.folder / "device" / "token").write_text("a secret of a later release")
     assert installation.install(kit) == f"kitchen has release {kit.release}"
     assert supervisor.told == ["enable", "restart"]
     site = root / "opt" / "mien" / "current"
@@ -98,8 +97,7 @@ def test_a_release_that_does_not_get_ready_gives_way_to_the_one_before(
     before = everything(root)
     supervisor.told.clear()
     supervisor.ready = [False, True]
-    bad = new_kit(release="b", settings="\nnonsense = 1\n")
-    (bad.folder / "device" / "extra.txt").write_text("new")
+    bad = new_kit(release="b", settings="\nnonsense = 1\n", extra="extra.txt")
     with pytest.raises(InstallError, match=rf"b did not get ready \(see `journalctl.*{first.release} is back"):
         installation.install(bad)
     assert supervisor.told == ["enable", "restart", "enable", "restart"]
@@ -162,6 +160,15 @@ def test_an_older_kit_in_the_same_folder_lends_it_nothing(
     assert (root / "opt" / "mien" / "current" / "mien" / "version.py").exists()
 
 
+def test_a_device_s_older_kit_in_the_same_folder_lends_it_nothing(
+    root: Path, installation: Installation, new_kit: NewKit
+) -> None:
+    kit = new_kit()
+    (kit.folder / "device" / "model.tflite").write_bytes(b"of an older kit")
+    installation.install(kit)
+    assert not (root / "etc" / "mien" / "model.tflite").exists()
+
+
 def test_the_key_leaves_the_kit_when_all_else_is_on_the_disk(
     installation: Installation, new_kit: NewKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +187,8 @@ def test_what_cannot_be_installed_is_named_and_changes_nothing(
     for spoil, message in (
         (lambda kit: (kit.folder / "packages.tar.gz").write_bytes(b"x"), r"packages\.tar\.gz of the kit is damaged"),
         (lambda kit: (kit.folder / "packages.tar.gz").unlink(), r"packages\.tar\.gz of the kit cannot be read"),
+        (lambda kit: (kit.folder / "device" / "ca.crt").write_bytes(b""), r"device/ca\.crt of the kit is damaged"),
+        (lambda kit: kit.key.write_bytes(kit.key.read_bytes()[:99]), r"device/device\.key of the kit is damaged"),
         (lambda kit: _tell(kit, "machine", "armv7l"), "this kit is for armv7l with Python"),
         (lambda kit: _tell(kit, "python", "3.9"), r"with Python 3\.9, here is"),
     ):
@@ -222,6 +231,21 @@ def test_a_pi_becomes_another_device_when_told_and_the_data_of_the_first_stays_i
     assert not list((root / "opt" / "mien").glob("previous*"))
 
 
+def test_a_device_that_returns_finds_what_it_had_not_sent(
+    root: Path, installation: Installation, new_kit: NewKit
+) -> None:
+    data, aside = (root / "var" / "lib" / name for name in ("mien", "mien-of-kitchen"))
+    installation.install(new_kit())
+    data.mkdir(parents=True)
+    (data / "outbox.db").write_bytes(b"of kitchen")
+    installation.uninstall()
+    installation.install(new_kit("hallway"))
+    assert not data.exists()
+    installation.install(new_kit(), replace=True)
+    assert (data / "outbox.db").read_bytes() == b"of kitchen"
+    assert not aside.exists()
+
+
 def test_the_setup_of_a_card_goes_with_the_rest(root: Path, installation: Installation, new_kit: NewKit) -> None:
     installation.install(new_kit())
     units = root / "etc" / "systemd" / "system"
@@ -261,8 +285,14 @@ def test_removal_leaves_nothing_but_the_data(
     installation.install(new_kit())
     (root / "var" / "lib" / "mien").mkdir(parents=True)
     (root / "var" / "lib" / "mien" / "outbox.db").write_bytes(b"rows")
-    assert "stays in /var/lib/mien" in installation.uninstall()
-    assert everything(root) == before | {"var/lib/mien/outbox.db": b"rows"}
+    edited = root / "etc" / "systemd" / "system" / "mien-agent.service.d"  # as `systemctl edit` leaves it
+    edited.mkdir()
+    (edited / "override.conf").write_text("[Service]\nNice=5\n")
+    assert installation.uninstall().endswith(
+        f"what it observed and has not sent lies in {root}/var/lib/mien-of-kitchen"
+    )
+    assert everything(root) == before | {"var/lib/mien-of-kitchen/outbox.db": b"rows"}
+    assert not edited.exists()
     assert supervisor.told[-1] == "remove"
 
 

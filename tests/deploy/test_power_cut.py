@@ -74,8 +74,7 @@ def test_an_upgrade_goes_on_and_still_knows_what_ran_before(
     tmp_path: Path, installation: Installation, root: Path, new_kit: NewKit, power: Power
 ) -> None:
     installation.install(first := slim(new_kit(release="a")))
-    second = slim(new_kit(release="b", settings="\n[camera]\nkind = 'usb'\n"))
-    (second.folder / "device" / "extra.txt").write_text("new")
+    second = slim(new_kit(release="b", settings="\n[camera]\nkind = 'usb'\n", extra="extra.txt"))
     key = second.key.read_bytes()
     ready: list[Supervisor] = []
     places = (tmp_path / f"pi{number}" for number in count())
@@ -115,8 +114,7 @@ def test_the_return_to_the_release_before_goes_on(
     tmp_path: Path, installation: Installation, root: Path, new_kit: NewKit, power: Power
 ) -> None:
     installation.install(first := slim(new_kit(release="a")))
-    second = slim(new_kit(release="b", settings="\nnonsense = 1\n"))
-    (second.folder / "device" / "extra.txt").write_text("new")
+    second = slim(new_kit(release="b", settings="\nnonsense = 1\n", extra="extra.txt"))
     places = (tmp_path / f"pi{number}" for number in count())
 
     def fails(pi: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import shutil
 import sys
 import zipfile
 from collections.abc import Callable
@@ -55,15 +56,19 @@ def kit_maker(place: Path, folder: ServerFolder) -> NewKit:
     small_packages(TRIXIE, place / "cache")
     made: list[Path] = []
 
-    def make(device: str = "kitchen", *, settings: str = "", release: str = "") -> Kit:
+    def make(device: str = "kitchen", *, settings: str = "", release: str = "", extra: str = "") -> Kit:
         kit = place / f"kit{len(made)}"
         made.append(kit)
-        write_kit(folder.path / "devices" / device, kit, TRIXIE, model=None, cache=place / "cache")
+        prepared = place / f"prepared{len(made)}" / device
+        shutil.copytree(folder.path / "devices" / device, prepared)
+        with (prepared / "agent.toml").open("a") as agent:
+            agent.write(settings)
+        if extra:
+            (prepared / extra).write_text("of a later release")
+        write_kit(prepared, kit, TRIXIE, model=None, cache=place / "cache")
         manifest = json.loads((kit / "manifest.json").read_text()) | HERE
         manifest["release"] += release
         (kit / "manifest.json").write_text(json.dumps(manifest))
-        with (kit / "device" / "agent.toml").open("a") as agent:
-            agent.write(settings)
         return Kit(kit)
 
     return make
