@@ -15,7 +15,10 @@ def train(
     run: Annotated[Path, typer.Option("--run", help="Folder for the run's files; a new one for each run.")],
     network: Annotated[
         str,
-        typer.Option(help="cnn-bilstm, cnn-bilstm-both, cnn, cnn-same-size, bilstm, hero, hero-1, hero-2 or hero-3."),
+        typer.Option(
+            help="cnn-bilstm, cnn-bilstm-both, cnn, cnn-same-size, cnn-residual, cnn-residual-32, bilstm, hero, hero-1, "
+            "hero-2 or hero-3."
+        ),
     ] = "cnn-bilstm",
     labels: Annotated[str, typer.Option(help="fer, ferplus (the votes) or mix (half of each).")] = "fer",
     ferplus: FerplusOption = None,

@@ -24,7 +24,7 @@ def test_a_network_takes_the_device_s_pictures_and_answers_seven_scores(name: st
     assert network.predict(pictures, verbose=0).sum(axis=1) == pytest.approx([1.0, 1.0], abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["cnn", "bilstm", "hero"])
+@pytest.mark.parametrize("name", ["cnn", "cnn-residual-32", "bilstm", "hero"])
 def test_a_network_becomes_int8_with_operations_that_devices_run(name: str) -> None:
     """The CNN-BiLSTM goes the whole way in test_export."""
     pictures = np.random.default_rng(1).uniform(0, 255, (8, 48, 48, 1)).astype(np.float32)
