@@ -16,8 +16,8 @@ def train(
     network: Annotated[
         str,
         typer.Option(
-            help="cnn-bilstm, cnn-bilstm-both, cnn, cnn-same-size, cnn-residual, cnn-residual-32, bilstm, hero, hero-1, "
-            "hero-2 or hero-3."
+            help="cnn-bilstm, cnn-bilstm-both, cnn, cnn-same-size, cnn-residual, cnn-residual-32, bilstm, hero, "
+            "hero-1, hero-2 or hero-3."
         ),
     ] = "cnn-bilstm",
     labels: Annotated[str, typer.Option(help="fer, ferplus (the votes) or mix (half of each).")] = "fer",
