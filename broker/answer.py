@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from itertools import chain
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -62,14 +63,16 @@ def plain_rows(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     return ({name: plain(name, value) for name, value in row.items()} for row in rows)
 
 
-def print_csv(rows: Iterable[Mapping[str, Any]], file: TextIO | None = None) -> None:
-    """CSV with a header; nothing if there are no rows."""
-    writer: csv.DictWriter[str] | None = None
-    for row in plain_rows(rows):
-        if writer is None:
-            writer = csv.DictWriter(file or sys.stdout, row.keys(), lineterminator="\n")
-            writer.writeheader()
-        writer.writerow(row)
+def print_csv(rows: Iterable[Mapping[str, Any]], file: TextIO | None = None, *, columns: Iterable[str] = ()) -> None:
+    """CSV with a header, that of `columns` if there are no rows."""
+    plain = plain_rows(rows)
+    first = next(plain, None)
+    names = list(columns if first is None else first)
+    if not names:
+        return
+    writer = csv.DictWriter(file or sys.stdout, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(plain if first is None else chain([first], plain))
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:

@@ -24,7 +24,7 @@ def collect(
     config: Annotated[Path | None, typer.Option("--config", help="The collector's TOML file.")] = None,
     database: Annotated[str | None, typer.Option("--db", help="Instead of database in the file.")] = None,
     host: Annotated[str | None, typer.Option(help="Instead of mqtt.host in the file.")] = None,
-    port: Annotated[int | None, typer.Option(help="Instead of mqtt.port in the file.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Instead of mqtt.port in the file.")] = None,
 ) -> None:
     """Store observations from MQTT in the emotion log.
 

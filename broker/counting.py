@@ -52,6 +52,12 @@ class Counts:
     """Where it is from, in words."""
 
 
+def columns_of(by: Sequence[str]) -> dict[str, type]:
+    """What is counted by these groups: the names of the columns, and the types of their values."""
+    kinds: dict[str, type] = {"minute": datetime, "hour": datetime, "day": date}
+    return {name: kinds.get(name, str) for name in by} | {"observations": int, "share": float, "mean_confidence": float}
+
+
 def count_observations(engine: Engine, question: Question, *, by: Sequence[str], zone: tzinfo | None) -> Counts:
     """How many observations in each group; groups in their order, emotions by count. `by` takes any of GROUPS.
 

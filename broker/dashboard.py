@@ -19,12 +19,12 @@ from mien.version import VERSION
 
 from .access import Access
 from .answer import NOTE, plain_rows, print_csv
-from .counting import count_observations
+from .counting import columns_of, count_observations
 from .devices import list_devices
 from .following import Follower
 from .forms import Counts, CountsAsked, Devices, Observations, ObservationsAsked, Zoned
 from .fresh import Fresh
-from .listing import Mark, list_page
+from .listing import COLUMNS, Mark, list_page
 from .news import Newsroom
 from .problems import DOCUMENTED, handle_problems
 from .question import Question, ask, parse_groups, parse_zone
@@ -77,7 +77,7 @@ def _add_interface(app: FastAPI, engine: Engine, timezone: str | None) -> None:
             after = None if asked.after is None else Mark.parse(asked.after)
             page = list_page(engine, ask(zone, **asked.asked()), limit=asked.limit, zone=zone, after=after)
             if asked.format == "csv":
-                return _csv(page.rows)
+                return _csv(page.rows, COLUMNS)
             return _json({"observations": list(plain_rows(page.rows)), "next": page.next and str(page.next)})
 
         return _response(fresh.get(str(request.url), answer))
@@ -88,9 +88,10 @@ def _add_interface(app: FastAPI, engine: Engine, timezone: str | None) -> None:
 
         def answer() -> Answer:
             zone = parse_zone(asked.timezone or timezone)
-            found = count_observations(engine, ask(zone, **asked.asked()), by=parse_groups(asked.by), zone=zone)
+            groups = parse_groups(asked.by)
+            found = count_observations(engine, ask(zone, **asked.asked()), by=groups, zone=zone)
             if asked.format == "csv":
-                return _csv(found.rows)
+                return _csv(found.rows, columns_of(groups))
             return _json({"counts": list(plain_rows(found.rows)), "source": found.source})
 
         return _response(fresh.get(str(request.url), answer))
@@ -152,9 +153,9 @@ def _json(answer: Mapping[str, Any]) -> Answer:
     return msgspec.json.encode(answer), "application/json"
 
 
-def _csv(rows: Iterable[Mapping[str, Any]]) -> Answer:
+def _csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> Answer:
     file = io.StringIO()
-    print_csv(rows, file)
+    print_csv(rows, file, columns=columns)
     return file.getvalue().encode(), "text/csv"
 
 

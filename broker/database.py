@@ -140,7 +140,10 @@ def reading(engine: Engine, name: object = "the emotion log") -> Iterator[Connec
     except DBAPIError as error:
         if stopped(error):
             raise QueryStopped(STOPPED) from error
-        cure = "is it the emotion log, and may you read it (SQLite's write-ahead log asks to write in its folder)?"
+        if isinstance(error.orig, sqlite3.Error):
+            cure = "is it the emotion log, and may you read it (SQLite's write-ahead log asks to write in its folder)?"
+        else:
+            cure = "is it the emotion log, does PostgreSQL run there, and may you read it?"
         raise DatabaseError(f"{name} cannot be read ({first_line(error)}): {cure}") from error
 
 
@@ -178,6 +181,8 @@ def _named(place: Place) -> Iterator[None]:
 
 
 def _check_there(place: Place) -> None:
+    if place.path and place.path.is_dir():
+        raise DatabaseError(f"{place} is a folder: name the collector's database in it with --db")
     if place.path and not place.path.is_file():
         raise DatabaseError(f"{place} does not exist: name the collector's database with --db")
 

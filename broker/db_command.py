@@ -97,8 +97,14 @@ def vacuum(database: DatabaseOption = "mien.db") -> None:
 
     path = Place.of(database).path
     engine = open_for_writing(database, make=False)
-    before = path.stat().st_size if path else 0
+    before = _size_bytes(path) if path else 0
     with progress("rewriting", total=2) as step:
         vacuum_log(engine, step)
     engine.dispose()
-    typer.echo(f"{database}: {before} bytes before, {path.stat().st_size} now" if path else "done")
+    typer.echo(f"{database}: {before} bytes before, {_size_bytes(path)} now" if path else "done")
+
+
+def _size_bytes(path: Path) -> int:
+    """Of a SQLite file and its write-ahead log."""
+    files = (path, path.with_name(f"{path.name}-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())

@@ -1,7 +1,7 @@
 """Writes all that a question is about, however much, in a form for other programs."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import tzinfo
 from itertools import chain
@@ -12,23 +12,31 @@ from mien.errors import MissingExtra, UsageError
 from .answer import print_csv, print_json, print_ndjson
 from .rows import arrow_table
 
-PRINTERS = {"csv": print_csv, "json": print_json, "ndjson": print_ndjson}
 COLUMNAR = ("parquet", "arrow")
-FORMATS = (*PRINTERS, *COLUMNAR)
 
 
-def export(pages: Iterable[list[dict[str, Any]]], form: str, zone: tzinfo | None) -> None:
+def export(
+    pages: Iterable[list[dict[str, Any]]], form: str, zone: tzinfo | None, columns: Mapping[str, type] | None = None
+) -> None:
     """Write pages of rows on stdout: csv, json, ndjson, parquet, or arrow, which is Arrow's IPC stream.
 
-    MissingExtra if the form needs pyarrow, UsageError if binary data would go onto a terminal.
+    `columns` are what there is to see without rows, too. MissingExtra if the form needs pyarrow, UsageError if binary
+    data would go onto a terminal.
     """
+    columns = columns or {}
     if form in COLUMNAR:
-        _write_columns(pages, form, zone)
+        _write_columns(pages, form, zone, columns)
+        return
+    rows = chain.from_iterable(pages)
+    if form == "csv":
+        print_csv(rows, columns=columns)
     else:
-        PRINTERS[form](chain.from_iterable(pages))
+        {"json": print_json, "ndjson": print_ndjson}[form](rows)
 
 
-def _write_columns(pages: Iterable[list[dict[str, Any]]], form: str, zone: tzinfo | None) -> None:
+def _write_columns(
+    pages: Iterable[list[dict[str, Any]]], form: str, zone: tzinfo | None, columns: Mapping[str, type]
+) -> None:
     if sys.stdout.isatty():
         raise UsageError(
             f"{form} is no text for a terminal: write it to a file, mien query --format {form} > log.{form}"
@@ -38,10 +46,10 @@ def _write_columns(pages: Iterable[list[dict[str, Any]]], form: str, zone: tzinf
         from pyarrow import parquet
     except ImportError as error:
         raise MissingExtra(f"{form} needs pyarrow: pip install 'mien[arrow]'") from error
-    tables = (arrow_table(rows, zone) for rows in _groups(pages))
+    tables = (arrow_table(rows, zone, columns) for rows in _groups(pages))
     first = next(tables, None)
     if first is None:
-        return  # nothing, as in CSV: without rows there are no columns
+        first = arrow_table([], zone, columns)
     out = pa.PythonFile(sys.stdout.buffer, mode="w")
     opened = parquet.ParquetWriter if form == "parquet" else pa.ipc.new_stream
     with closing(opened(out, first.schema)) as writer:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,25 @@ PAGE = 1000
 SIDES = ("left", "top", "width", "height")
 FRACTIONS = ("confidence", *EMOTIONS)
 BOX = tuple(f"box_{side}" for side in SIDES)
+COLUMNS: dict[str, type] = {
+    "at": datetime,
+    "device": str,
+    "emotion": str,
+    **dict.fromkeys(FRACTIONS, float),
+    "track": int,
+    "frames": int,
+    **dict.fromkeys(BOX, float),
+    "latency_ms": int,
+    "clock": str,
+    "model": str,
+    "agent": str,
+    "id": str,
+    "capture": str,
+    "outbox": str,
+    "seq": int,
+    "received": datetime,
+}
+"""Of what is listed: the names, and the types of their values."""
 
 
 @dataclass(frozen=True, slots=True)

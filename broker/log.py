@@ -5,11 +5,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
-from .counting import count_observations
+from .counting import columns_of, count_observations
 from .database import open_for_reading
 from .devices import list_devices
 from .following import POLL_S, Follower
-from .listing import each_page, list_observations
+from .listing import COLUMNS, each_page, list_observations
 from .question import Asked, ask, parse_groups, parse_zone
 from .rows import Rows
 from .sql import run_sql
@@ -64,7 +64,7 @@ class EmotionLog:
             rows = [row for page in each_page(self._engine, question, zone=self._zone) for row in page]
         else:
             rows = list_observations(self._engine, question, limit=limit, zone=self._zone)
-        return Rows(rows, self._zone)
+        return Rows(rows, self._zone, columns=COLUMNS)
 
     def counts(self, by: str | Sequence[str], **asked: Unpack[Asked]) -> Rows:
         """How many observations in each group: minute, hour, day, weekday, emotion, device, model, or several.
@@ -75,7 +75,7 @@ class EmotionLog:
         """
         groups = parse_groups(by)
         counts = count_observations(self._engine, ask(self._zone, **asked), by=groups, zone=self._zone)
-        return Rows(counts.rows, self._zone, source=counts.source)
+        return Rows(counts.rows, self._zone, columns=columns_of(groups), source=counts.source)
 
     def devices(self) -> Rows:
         """A row for each device: how it is, what it last saw, what is missing; see `mien.broker.devices`."""

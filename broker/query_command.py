@@ -90,7 +90,7 @@ def query(
     else:
         from .export import export
 
-        export(pages, form, zone)
+        export(pages, form, zone, _columns(groups, sql))
 
 
 def _answer(
@@ -117,6 +117,16 @@ def _answer(
     if everything:
         return counted(each_page(engine, question, zone=zone), "exporting", how_many(engine, question)), "the rows"
     return iter([list_observations(engine, question, limit=limit or 100, zone=zone)]), "the rows"
+
+
+def _columns(groups: list[str] | None, sql: str | None) -> dict[str, type]:
+    """The answer's columns as far as they are known without rows: one's own SELECT tells them by its rows alone."""
+    from .counting import columns_of
+    from .listing import COLUMNS
+
+    if sql is not None:
+        return {}
+    return COLUMNS if groups is None else columns_of(groups)
 
 
 def _table(rows: list[dict[str, Any]], *, listed: bool, note: str) -> None:

@@ -1,6 +1,6 @@
 """An answer of the log as plain rows, or as a frame of the library that one works with."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from typing import TYPE_CHECKING, Any, overload
 
@@ -13,11 +13,19 @@ if TYPE_CHECKING:
 
 
 class Rows(Sequence[dict[str, Any]]):
-    """Dictionaries with the same keys, in order; in frames each key is a column."""
+    """Dictionaries with the same keys, in order; in frames each key is a column, also where there are no rows."""
 
-    def __init__(self, rows: Sequence[dict[str, Any]], zone: tzinfo | None = None, *, source: str = "the rows") -> None:
+    def __init__(
+        self,
+        rows: Sequence[dict[str, Any]],
+        zone: tzinfo | None = None,
+        *,
+        columns: Mapping[str, type] | None = None,
+        source: str = "the rows",
+    ) -> None:
         self._rows = rows
         self._zone = zone
+        self._columns = columns
         self.source = source
         """What answered, in words: the rows, or the counts that are kept of them."""
 
@@ -42,7 +50,7 @@ class Rows(Sequence[dict[str, Any]]):
 
         MissingExtra without pyarrow.
         """
-        return arrow_table(self._rows, self._zone)
+        return arrow_table(self._rows, self._zone, self._columns)
 
     def to_pandas(self) -> "pd.DataFrame":
         """A pandas.DataFrame with the types of `to_arrow`. MissingExtra without pandas or pyarrow."""
@@ -61,8 +69,10 @@ class Rows(Sequence[dict[str, Any]]):
         return pl.DataFrame(self.to_arrow())
 
 
-def arrow_table(rows: Sequence[dict[str, Any]], zone: tzinfo | None) -> "pa.Table":
-    """Rows as a pyarrow.Table; see `Rows.to_arrow`."""
+def arrow_table(
+    rows: Sequence[dict[str, Any]], zone: tzinfo | None, columns: Mapping[str, type] | None = None
+) -> "pa.Table":
+    """Rows as a pyarrow.Table; see `Rows.to_arrow`. `columns` says what is known of them where no value does."""
     try:
         import pyarrow as pa
     except ImportError as error:
@@ -72,9 +82,10 @@ def arrow_table(rows: Sequence[dict[str, Any]], zone: tzinfo | None) -> "pa.Tabl
         datetime: moments, date: pa.date32(), str: pa.string(), int: pa.int64(),
         float: pa.float64(),
     }  # fmt: skip
-    columns = {}
-    for name in rows[0] if rows else ():
+    known = columns or {}
+    table = {}
+    for name in rows[0] if rows else known:
         values = [row[name].astimezone(UTC) if isinstance(row[name], datetime) else row[name] for row in rows]
-        kind = next((type(value) for value in values if value is not None), type(None))
-        columns[name] = pa.array(values, type=kinds.get(kind))
-    return pa.table(columns)
+        kind = next((type(value) for value in values if value is not None), known.get(name, type(None)))
+        table[name] = pa.array(values, type=kinds.get(kind))
+    return pa.table(table)

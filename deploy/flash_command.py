@@ -1,5 +1,6 @@
 """`mien flash`: a device on a card."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,7 @@ def flash(
     replace: Annotated[bool, typer.Option("--replace", help="Take a card that is set up for something else.")] = False,
 ) -> None:
     """Put a device on a card with Raspberry Pi OS (64 bits); no root needed, and no network at its first start."""
+    from .boot_partition import open_partition
     from .first_start import Wifi
     from .flash import Setup
     from .flash import flash as write
@@ -35,6 +37,8 @@ def flash(
 
     _refuse_ignored(wifi, wifi_country, wifi_password_file, ssh_key, user)
     device = ServerFolder(server).device(name)
+    key = None if ssh_key is None else _read(ssh_key).strip()
+    open_partition(to)  # what is wrong with it is said before the passphrase is asked for
     network = None
     if wifi is not None:
         if not wifi_country:
@@ -47,7 +51,7 @@ def flash(
             hostname=hostname,
             timezone=timezone,
             wifi=network,
-            ssh_key=None if ssh_key is None else _read(ssh_key).strip(),
+            ssh_key=key,
             user=user,
             model=model,
             system=system,
@@ -77,6 +81,8 @@ def _refuse_ignored(wifi: str | None, country: str, password: Path | None, ssh_k
 def _passphrase(wifi: str, file: Path | None) -> str:
     if file is not None:
         return _read(file).rstrip("\n")
+    if not sys.stdin.isatty():
+        raise UsageError(f"nobody is here to ask for the passphrase of {wifi}: give it with --wifi-password-file")
     return str(typer.prompt(f"Passphrase of {wifi}", hide_input=True, err=True))
 
 

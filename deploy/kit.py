@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 import tarfile
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,13 +55,27 @@ def write_kit(device: Path, folder: Path, release: Release, *, model: Path | Non
 
 
 def pack_kit(device: Path, file: Path, release: Release, *, model: Path | None, cache: Path) -> str:
-    """Write a device's kit into a tar file, for its owner alone: a Pi that runs is installed or upgraded from it."""
+    """Write a device's kit into a tar file, for its owner alone: a Pi that runs is installed or upgraded from it.
+
+    UsageError if no file can be written there; what stood there before stays until the new one is whole.
+    """
+    if not file.parent.is_dir():
+        raise UsageError(f"{file.parent} is no folder: make it, or name a file in another one")
+    if file.exists() and not file.is_file():
+        raise UsageError(f"{file} is no ordinary file, which mien does not replace: name another one")
     with TemporaryDirectory() as place:
         kit = Path(place) / f"mien-{device.name}"
         name = write_kit(device, kit, release, model=model, cache=cache)
-        write_secret(file, b"")
-        with tarfile.open(file, "w") as packed:
-            packed.add(kit, kit.name)
+        beside = file.with_name(f".{file.name}.part")
+        try:
+            write_secret(beside, b"")
+            with tarfile.open(beside, "w") as packed:
+                packed.add(kit, kit.name)
+            beside.replace(file)
+        except OSError as error:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise UsageError(f"{file} cannot be written ({error.strerror}): name a place with room for it") from error
     return name
 
 

@@ -112,13 +112,13 @@ def _outbox(settings: AgentSettings) -> Iterator[Diagnosis]:
     file = Path(settings.outbox)
     folder = file.parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
+        there = next(place for place in (folder, *folder.resolve().parents) if place.exists())
+        with TemporaryFile(dir=there):
             pass
     except OSError as problem:
         yield error("outbox", f"{folder} cannot be written to ({problem.strerror})", "check outbox, and whose it is")
         return
-    free_megabytes = shutil.disk_usage(folder).free // 1_000_000
+    free_megabytes = shutil.disk_usage(there).free // 1_000_000
     told = f"{file}, {free_megabytes} MB free"
     if file.exists():
         try:

@@ -40,16 +40,42 @@ def convert(values: dict[str, Any], settings_type: type[SettingsType], *, source
         return msgspec.convert(values, settings_type)
     except msgspec.ValidationError as error:
         problem, _, place = str(error).partition(" - at `$.")
-        where = f"{place.removesuffix('`')}: " if place else ""
-        raise ConfigurationError(f"{source}: {where}{problem.replace('Object missing', 'missing')}") from error
+        key = place.removesuffix("`")
+        where = f"{key}: " if key else ""
+        problem = problem.replace("Object missing", "missing")
+        raise ConfigurationError(f"{source}: {where}{problem}{_cure(settings_type, key)}") from error
+
+
+def _cure(settings_type: type[Struct], key: str) -> str:
+    """What a key takes: its choices, or else what its docstring begins with."""
+    *sections, name = key.split(".")
+    struct: Any = settings_type
+    for section in sections:
+        struct = {field.name: field.type for field in msgspec.structs.fields(struct)}.get(section)
+        if not _is_struct(struct):
+            return ""
+    annotation = {field.name: field.type for field in msgspec.structs.fields(struct)}.get(name)
+    choices = [str(choice) for choice in _choices(annotation)]
+    if choices:
+        return f": choose from {', '.join(choices)}"
+    text = _docstrings(struct).get(name, "").partition(". ")[0].rstrip(".")
+    return f": {text}" if text else ""
+
+
+def _choices(annotation: Any) -> list[Any]:
+    """The values of a Literal, alone or in a union."""
+    arguments = typing.get_args(annotation)
+    if typing.get_origin(annotation) is typing.Literal:
+        return list(arguments)
+    return [choice for one in arguments for choice in _choices(one)]
 
 
 def _refuse_unknown_keys(values: dict[str, Any], settings_type: type[Struct], source: str, prefix: str) -> None:
     known = {field.name: field.type for field in msgspec.structs.fields(settings_type)}
     for key, value in values.items():
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            cure = f"did you mean {prefix}{near[0]}?" if near else f"known here: {', '.join(known)}"
+            near = [f"{prefix}{name}" for name in difflib.get_close_matches(key, known, n=2, cutoff=0.5)]
+            cure = f"did you mean {' or '.join(near)}?" if near else f"known here: {', '.join(known)}"
             raise ConfigurationError(f"{source}: unknown key {prefix}{key}: {cure}")
         if _is_struct(known[key]) and isinstance(value, dict):
             _refuse_unknown_keys(value, known[key], source, prefix=f"{prefix}{key}.")

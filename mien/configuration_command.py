@@ -8,7 +8,7 @@ import typer
 
 config = typer.Typer(help="Check, show and describe configuration files.", no_args_is_help=True)
 
-Program = Annotated[str, typer.Argument(help="agent or collector.")]
+Program = Annotated[str, typer.Argument(help="agent, collector or dashboard.")]
 
 
 @config.command()

@@ -68,7 +68,7 @@ class Mqtt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         try:
             return Path(self.password_file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"mqtt.password_file {self.password_file} cannot be read: {error}") from error
+            raise ConfigurationError(f"mqtt.password_file {self.password_file} {_unread(error)}") from error
 
     def tls_context(self) -> ssl.SSLContext | None:
         """None without TLS. ConfigurationError if a certificate or a key cannot be read."""
@@ -77,13 +77,13 @@ class Mqtt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         try:
             context = ssl.create_default_context(cafile=self.ca_file)
         except OSError as error:
-            raise ConfigurationError(f"mqtt.ca_file {self.ca_file} cannot be read: {error}") from error
+            raise ConfigurationError(f"mqtt.ca_file {self.ca_file} {_unread(error)}") from error
         if self.certificate_file is not None:
             try:
                 context.load_cert_chain(self.certificate_file, self.key_file)
             except OSError as error:
                 files = f"mqtt.certificate_file {self.certificate_file} and mqtt.key_file {self.key_file}"
-                raise ConfigurationError(f"{files} cannot be read: {error}") from error
+                raise ConfigurationError(f"{files} {_unread(error)}") from error
         return context
 
     def refusal(self, reason: str) -> str:
@@ -103,3 +103,13 @@ class Mqtt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         # TLS 1.3 tells a client of its certificate's refusal only after the handshake, by an end.
         cure = "see its log" if self.certificate_file is None else "is mqtt.certificate_file revoked or run out?"
         return f"the broker at {host}:{port} ends the connection without an answer: {cure}"
+
+
+def _unread(error: Exception) -> str:
+    """Why a file could not be used, and the cure."""
+    if isinstance(error, ssl.SSLError):
+        return f"do not fit together or are damaged ({error.reason or 'not PEM'}): take both from the same identity"
+    if isinstance(error, UnicodeDecodeError):
+        return "is no text: name the file that holds it"
+    reason = error.strerror if isinstance(error, OSError) else error
+    return f"cannot be read ({reason}): check the path, and who may read it"

@@ -9,12 +9,18 @@ export const COLOURS = {
 export const EMOTIONS = Object.keys(COLOURS);
 const WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const MOST_DEVICES = 6;
+const LONGEST_TITLE = 16; // letters beside a chart as high as one device's
+const HOUR_MS = 3_600_000;
 
-/** Stacked emotions by hour or day, a row for each device. `counts` is what /api/counts answers by these. */
-export function drawDay(element, counts, group) {
+/**
+ * Stacked emotions by hour or day, a row for each device. `counts` is what /api/counts answers by these; `spanMs` begins
+ * the axis so long ago, undefined where the counts do.
+ */
+export function drawDay(element, counts, group, spanMs) {
   const devices = [...new Set(counts.map((count) => count.device))];
   const rows = devices.slice(0, MOST_DEVICES);
   const traces = [];
+  const stepMs = group === "hour" ? HOUR_MS : 24 * HOUR_MS;
   rows.forEach((device, row) => {
     for (const emotion of EMOTIONS) {
       const mine = counts.filter((count) => count.device === device && count.emotion === emotion);
@@ -23,7 +29,7 @@ export function drawDay(element, counts, group) {
         type: "bar", name: emotion, legendgroup: emotion, marker: {color: COLOURS[emotion], line: {width: 0}},
         showlegend: !traces.some((trace) => trace.name === emotion),
         x: mine.map((count) => wallTime(count[group])), y: mine.map((count) => count.observations),
-        yaxis: row ? `y${row + 1}` : "y",
+        yaxis: row ? `y${row + 1}` : "y", offset: 0, width: stepMs * 0.9,
         hovertemplate: `%{y} s ${emotion}<extra>${device}</extra>`,
       });
     }
@@ -32,10 +38,11 @@ export function drawDay(element, counts, group) {
   layout.legend = {orientation: "h", y: 1, yanchor: "bottom", traceorder: "normal"};
   const gap = 0.22 / rows.length;
   layout.xaxis = {...axis(element), type: "date", anchor: rows.length > 1 ? `y${rows.length}` : "y"};
+  layout.xaxis.range = span(counts.map((count) => wallTime(count[group])), stepMs, spanMs);
   rows.forEach((device, row) => {
     const top = 1 - row / rows.length, bottom = 1 - (row + 1) / rows.length + gap;
     layout[row ? `yaxis${row + 1}` : "yaxis"] = {
-      ...axis(element), domain: [Math.max(0, bottom), top], rangemode: "tozero", title: {text: device}, nticks: 4,
+      ...axis(element), domain: [Math.max(0, bottom), top], rangemode: "tozero", title: {text: shortened(device)}, nticks: 4,
     };
   });
   draw(element, traces, layout);
@@ -74,6 +81,22 @@ export function drawWeek(element, counts) {
     element, `Tracked-face seconds by weekday and hour; most on ${WEEKDAYS[day]} at ${cells[day].indexOf(most)}:00`,
     ["weekday", ...Array(24).keys()], cells.map((hours, day) => [WEEKDAYS[day], ...hours]), "",
   );
+}
+
+/** From `spanMs` ago or the first moment, whichever is earlier, to the end of the last; wall times without offset. */
+function span(moments, stepMs, spanMs) {
+  const known = moments.map((moment) => Date.parse(moment.includes("T") ? `${moment}Z` : moment));
+  let first = Math.min(...known), last = Math.max(...known) + stepMs;
+  if (spanMs) {
+    const now = Date.now() - new Date().getTimezoneOffset() * 60_000;
+    first = Math.min(first, Math.floor((now - spanMs) / stepMs) * stepMs);
+    last = Math.max(last, (Math.floor(now / stepMs) + 1) * stepMs);
+  }
+  return [first, last].map((moment) => new Date(moment).toISOString().slice(0, 19));
+}
+
+function shortened(device) {
+  return device.length > LONGEST_TITLE ? `${device.slice(0, LONGEST_TITLE - 1)}…` : device;
 }
 
 /** A moment as clocks on the wall show it: without its offset. */

@@ -8,6 +8,7 @@ const DEVICES_EVERY_MS = 15_000;
 const CHARTS_EVERY_MS = 5_000;
 const CHARTS_ANYWAY_EVERY_MS = 60_000; // the last of many observations may have met an answer that was kept
 const SILENT_AFTER_S = 180; // a device says how it is once a minute
+const SINCE_MS = {"1h": 3_600_000, "24h": 86_400_000, "7d": 7 * 86_400_000, "30d": 30 * 86_400_000};
 const HOURS_SPAN_MS = 4 * 86_400_000; // longer spans are shown by day
 
 const byId = (id) => document.getElementById(id);
@@ -129,7 +130,7 @@ async function showDay(current) {
   const {counts} = await get("counts", parameters);
   if (!current()) return;
   byId("day-title").textContent = group === "hour" ? "By hour" : "By day";
-  chart(byId("day"), counts.length, () => drawDay(byId("day"), counts, group));
+  chart(byId("day"), counts.length, () => drawDay(byId("day"), counts, group, SINCE_MS[since]));
 }
 
 async function showWeek(current) {
@@ -172,8 +173,13 @@ function row(seen, isNew) {
   const line = document.createElement("tr");
   line.dataset.id = seen.id;
   if (isNew) line.className = "new";
-  const moment = seen.at.slice(0, 19).replace("T", " ");
-  for (const words of [moment, seen.device, seen.emotion]) add(line, "td", words);
+  const time = add(line, "td", "", "moment");
+  for (const words of seen.at.slice(0, 19).split("T")) {
+    if (time.hasChildNodes()) time.append(" ");
+    add(time, "span", words);
+  }
+  add(line, "td", seen.device, "device");
+  add(line, "td", seen.emotion);
   add(line, "td", percent(seen.confidence), "number");
   for (const words of [seen.track, seen.frames]) add(line, "td", words, "number spare");
   return line;

@@ -37,6 +37,8 @@ def old(path: Path) -> Path:
 
 
 def test_a_missing_or_alien_database_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match=r"is a folder: name the collector's database in it"):
+        open_for_reading(tmp_path)
     with pytest.raises(DatabaseError, match=r"none.db does not exist"):
         open_for_reading(tmp_path / "none.db")
     (tmp_path / "text.db").write_text("this is not SQLite, it only stands in its place" * 20)

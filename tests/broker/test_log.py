@@ -190,7 +190,18 @@ def test_columns_for_other_programs(log: str, capfdbinary: pytest.CaptureFixture
     assert table.schema.equals(streamed.schema)
     assert table.column("at")[0].as_py() == BEGIN.astimezone(ZoneInfo("UTC"))
     assert main([*arguments, "--since", "1s", "--format", "arrow"]) == 0
-    assert capfdbinary.readouterr().out == b""
+    empty = pa.ipc.open_stream(capfdbinary.readouterr().out).read_all()
+    assert (empty.num_rows, empty.schema) == (0, table.schema)
+
+
+@pytest.mark.usefixtures("writer")
+def test_a_frame_without_rows_has_the_same_columns_as_one_with(log: str) -> None:
+    with EmotionLog(log, zone="UTC") as reading:
+        for name in ("minute", "hour", "day", "weekday", "emotion", "device", "model"):
+            full, empty = reading.counts(name).to_arrow(), reading.counts(name, since="1s").to_arrow()
+            assert (full.num_rows > 0, empty.num_rows, empty.schema) == (True, 0, full.schema)
+        assert reading.observations(since="1s").to_arrow().schema == reading.observations().to_arrow().schema
+        assert list(reading.observations(since="1s").to_pandas()["confidence"]) == []
 
 
 def test_mien_help_needs_no_database() -> None:

@@ -218,3 +218,23 @@ def test_it_goes_live_and_outlives_a_restart_of_the_collector(
             expect(page.locator("#devices > li")).to_contain_text([f"{emotion} 70 %"])
         expect(page.locator("select[name=device]")).to_contain_text("attic")
     expect(page.locator("#live")).to_contain_text("not live")
+
+
+@pytest.mark.parametrize(("since", "days"), [("24h", 1), ("7d", 7), ("30d", 30)])
+def test_the_day_s_axis_spans_the_time_that_was_asked_for(
+    page: Page, dashboard: Dashboard, since: str, days: int
+) -> None:
+    page.goto(f"{dashboard.url}/?since={since}&device=kitchen")
+    page.wait_for_selector("#day .main-svg")
+    begin, end = page.evaluate("document.getElementById('day').layout.xaxis.range.map(Date.parse)")
+    assert days <= (end - begin) / 86_400_000 < days + 2.1
+
+
+@pytest.mark.parametrize("page", [{"viewport": {"width": 390, "height": 844}}], indirect=True)
+def test_a_phone_shows_the_emotion_beside_a_long_name(page: Page, dashboard: Dashboard) -> None:
+    page.goto(f"{dashboard.url}/?since=30d")
+    page.wait_for_selector("#rows td")
+    page.evaluate("document.querySelector('#rows td:nth-child(2)').textContent = 'x'.repeat(32)")
+    emotion = page.locator("#rows tr:first-child td:nth-child(3)").bounding_box()
+    assert emotion
+    assert emotion["x"] + emotion["width"] <= 390

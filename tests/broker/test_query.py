@@ -114,12 +114,14 @@ def test_the_table_says_what_an_observation_is(path: str, capsys: pytest.Capture
     assert "not one person" in shown
 
 
-def test_an_empty_answer_is_a_sentence_an_empty_list_or_nothing(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_answer_is_a_sentence_an_empty_list_or_a_header(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     nothing = ["query", "--db", path, "--since", "1s"]
     assert main(nothing) == 0
     assert capsys.readouterr().out == "no observations match\n"
     assert main([*nothing, "--csv"]) == 0
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out.startswith("at,device,emotion,confidence,angry,")
+    assert main([*nothing, "--by", "hour,emotion", "--csv"]) == 0
+    assert capsys.readouterr().out == "hour,emotion,observations,share,mean_confidence\n"
     assert main([*nothing, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
 

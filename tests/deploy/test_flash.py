@@ -1,9 +1,12 @@
 """`mien flash`: what is on a card afterwards, and what it refuses."""
 
+import errno
 import json
+import os
 import re
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -205,6 +208,42 @@ def test_a_kit_is_packed_for_a_pi_that_runs(
     assert "rm kitchen.tar && sudo mien-kitchen/install.sh'" in capsys.readouterr().out
     assert main(["device", "pack", "kitchen", "--server", str(folder.path), "--to", str(tmp_path)]) == 2
     assert "mien-kitchen.tar" in capsys.readouterr().err
+
+
+def test_a_kit_replaces_an_older_one_and_nothing_but_files(
+    tmp_path: Path, folder: ServerFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = ["device", "pack", "kitchen", "--server", str(folder.path), "--to"]
+    os.mkfifo(tmp_path / "device")
+    assert main([*pack, str(tmp_path / "device")]) == 2
+    assert "is no ordinary file" in capsys.readouterr().err
+    assert (tmp_path / "device").is_fifo()
+    assert main([*pack, str(tmp_path / "nowhere" / "kitchen.tar")]) == 2
+    assert "nowhere is no folder" in capsys.readouterr().err
+    older = tmp_path / "kitchen.tar"
+    older.write_bytes(b"older")
+    with monkeypatch.context() as full:
+        full.setattr(tarfile.TarFile, "add", _disk_is_full)
+        assert main([*pack, str(older)]) == 2
+    assert "cannot be written (No space left on device): name a place" in capsys.readouterr().err
+    assert older.read_bytes() == b"older"
+    assert not list(tmp_path.glob(".kitchen*"))
+    assert main([*pack, str(older)]) == 0
+    assert tarfile.is_tarfile(older)
+
+
+def _disk_is_full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_passphrase_is_asked_for_last_and_only_where_somebody_can_answer(
+    tmp_path: Path, folder: ServerFolder, bootfs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wifi = ("--wifi", "Home", "--wifi-country", "NL")
+    assert flash(folder, tmp_path / "nowhere", *wifi) == 2
+    assert "nowhere is not there" in capsys.readouterr().err
+    assert flash(folder, bootfs, *wifi) == 2
+    assert "give it with --wifi-password-file" in capsys.readouterr().err
 
 
 def test_a_card_of_another_device_is_refused_until_told(

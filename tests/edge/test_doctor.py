@@ -49,10 +49,11 @@ def doctor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Doctor:
     """Write a configuration, ask, and give the exit code and what is said of each subject."""
 
     def ask(
-        mqtt: str = "", camera: str = "", motion: str = 'kind = "always"', top: str = ""
+        mqtt: str = "", camera: str = "", motion: str = 'kind = "always"', top: str = "", outbox: Path | None = None
     ) -> tuple[int, dict[str, dict[str, str]]]:
+        place = outbox or tmp_path / "outbox.db"
         (tmp_path / "agent.toml").write_text(
-            f'device = "hallway"\noutbox = "{tmp_path}/outbox.db"\nclock = "trusted"\n{top}\n[mqtt]\n{mqtt}\n'
+            f'device = "hallway"\noutbox = "{place}"\nclock = "trusted"\n{top}\n[mqtt]\n{mqtt}\n'
             f"[motion]\n{motion}\n[camera]\n{camera or _portrait(PORTRAIT)}\n"
         )
         code = main(["doctor", "--config", str(tmp_path / "agent.toml"), "--json"])
@@ -239,6 +240,13 @@ def test_a_configuration_that_is_none_is_the_only_line(doctor: Doctor) -> None:
     assert code == 1
     assert list(found) == ["config"]
     assert "camera.kind: Invalid enum value 'telescope'" in found["config"]["message"]
+
+
+def test_a_folder_that_is_not_there_yet_is_not_made(tmp_path: Path, doctor: Doctor) -> None:
+    outbox = tmp_path / "new" / "folder" / "outbox.db"
+    _, found = doctor(outbox=outbox)
+    assert found["outbox"]["level"] == "ok"
+    assert not (tmp_path / "new").exists()
 
 
 def test_what_waits_in_the_outbox_is_told_and_stays(tmp_path: Path, doctor: Doctor) -> None:

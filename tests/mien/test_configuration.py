@@ -26,9 +26,11 @@ def test_what_show_prints_loads_as_the_same_settings(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("device = 'a'\n[motion]\npim = 4\n", "unknown key motion.pim: did you mean motion.pin?"),
+        ("device = 'a'\n[mqtt]\nprot = 4\n", "unknown key mqtt.prot: did you mean mqtt.root or mqtt.port?"),
+        ("device = 'A b'\n", ": Name of this device: lower-case letters, digits"),
         ("device = 'a'\nqwertz = 4\n", "unknown key qwertz: known here: device, model, outbox,"),
         ("device = 'a'\n[motion]\npin = 'four'\n", "motion.pin: Expected `int`, got `str`"),
-        ("device = 'a'\n[camera]\nkind = 'gopro'\n", "camera.kind: Invalid enum value 'gopro'"),
+        ("device = 'a'\n[camera]\nkind = 'gopro'\n", "camera.kind: Invalid enum value 'gopro': choose from "),
         ("device = 'a'\nmotion = 3\n", "motion: Expected `object`, got `int`"),
         ("device = 'A b'\n", "device: Expected `str` matching regex"),
         ("device = 'a\\n'\n", "device: Expected `str` matching regex"),
