@@ -8,6 +8,7 @@ import json
 import textwrap
 import tomllib
 import typing
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ from msgspec import Struct
 
 from mien.errors import ConfigurationError, MissingExtra
 
+LEAST_LIKENESS = 0.5
+"""Below it, of 1, a key is no misspelling of another one."""
 SettingsType = TypeVar("SettingsType", bound=Struct)
 
 
@@ -74,11 +77,18 @@ def _refuse_unknown_keys(values: dict[str, Any], settings_type: type[Struct], so
     known = {field.name: field.type for field in msgspec.structs.fields(settings_type)}
     for key, value in values.items():
         if key not in known:
-            near = [f"{prefix}{name}" for name in difflib.get_close_matches(key, known, n=2, cutoff=0.5)]
+            near = [f"{prefix}{name}" for name in _most_like(key, known)]
             cure = f"did you mean {' or '.join(near)}?" if near else f"known here: {', '.join(known)}"
             raise ConfigurationError(f"{source}: unknown key {prefix}{key}: {cure}")
         if _is_struct(known[key]) and isinstance(value, dict):
             _refuse_unknown_keys(value, known[key], source, prefix=f"{prefix}{key}.")
+
+
+def _most_like(key: str, known: Iterable[str]) -> list[str]:
+    """The names that a mistyped key may stand for: the one most like it, or several that are equally so."""
+    likeness = {name: difflib.SequenceMatcher(None, name, key).ratio() for name in known}
+    best = max(likeness.values())
+    return [name for name, ratio in likeness.items() if ratio == best >= LEAST_LIKENESS]
 
 
 def show(settings: Struct) -> str:

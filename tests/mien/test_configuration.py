@@ -26,7 +26,7 @@ def test_what_show_prints_loads_as_the_same_settings(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("device = 'a'\n[motion]\npim = 4\n", "unknown key motion.pim: did you mean motion.pin?"),
-        ("device = 'a'\n[mqtt]\nprot = 4\n", "unknown key mqtt.prot: did you mean mqtt.root or mqtt.port?"),
+        ("device = 'a'\n[mqtt]\nprot = 4\n", "unknown key mqtt.prot: did you mean mqtt.port or mqtt.root?"),
         ("device = 'A b'\n", ": Name of this device: lower-case letters, digits"),
         ("device = 'a'\nqwertz = 4\n", "unknown key qwertz: known here: device, model, outbox,"),
         ("device = 'a'\n[motion]\npin = 'four'\n", "motion.pin: Expected `int`, got `str`"),
