@@ -81,9 +81,11 @@ def _refuse_ignored(wifi: str | None, country: str, password: Path | None, ssh_k
 def _passphrase(wifi: str, file: Path | None) -> str:
     if file is not None:
         return _read(file).rstrip("\n")
-    if not sys.stdin.isatty():
-        raise UsageError(f"nobody is here to ask for the passphrase of {wifi}: give it with --wifi-password-file")
-    return str(typer.prompt(f"Passphrase of {wifi}", hide_input=True, err=True))
+    if sys.stdin.isatty():
+        return str(typer.prompt(f"Passphrase of {wifi}", hide_input=True, err=True))
+    if passphrase := sys.stdin.readline().rstrip("\n"):
+        return passphrase
+    raise UsageError(f"nobody is here to ask for the passphrase of {wifi}: give it with --wifi-password-file")
 
 
 def _read(file: Path) -> str:

@@ -1,11 +1,13 @@
 """`mien flash`: what is on a card afterwards, and what it refuses."""
 
 import errno
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from cards import BOOKWORM_FILES, KERNEL, TRIXIE_FILES, check_image, make_image, small_packages, unpack_image
 
 from mien.command import main
+from mien.deploy.first_start import Wifi
 from mien.deploy.raspberry_pi_os import BOOKWORM, TRIXIE
 from mien.deploy.server import ServerFolder
 
@@ -236,12 +239,19 @@ def _disk_is_full(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_passphrase_is_asked_for_last_and_only_where_somebody_can_answer(
-    tmp_path: Path, folder: ServerFolder, bootfs: Path, capsys: pytest.CaptureFixture[str]
+def test_a_passphrase_is_asked_for_last_and_a_script_can_answer(
+    tmp_path: Path,
+    folder: ServerFolder,
+    bootfs: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wifi = ("--wifi", "Home", "--wifi-country", "NL")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{WIFI}\n"))
     assert flash(folder, tmp_path / "nowhere", *wifi) == 2
     assert "nowhere is not there" in capsys.readouterr().err
+    assert flash(folder, bootfs, *wifi) == 0
+    assert Wifi.of("Home", WIFI, "NL").key in (bootfs / "network-config").read_text()
     assert flash(folder, bootfs, *wifi) == 2
     assert "give it with --wifi-password-file" in capsys.readouterr().err
 

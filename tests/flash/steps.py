@@ -29,7 +29,7 @@ def run(verb: str, places: dict[str, Path | str], *more: str, typed: str = "") -
         capture_output=True,
         text=True,
         check=False,
-        start_new_session=True,  # a passphrase is asked for at the terminal, or on stdin where there is none
+        start_new_session=True,  # as in a script: a passphrase comes from stdin, not from the terminal of whoever tests
     )
     assert told.returncode == 0, told.stderr
     print(f"$ {line}\n{told.stdout}")
