@@ -3,29 +3,35 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?=
 TEST ?=
+WORKERS ?= 3
 KILLS ?= 500
 SEED ?= 1
 FAULTS ?=
 PAYLOADS ?= 1000000
 # Not those of the agent's own pace, which an emulated processor cannot keep.
-ARM64_TESTS := $(addprefix edge/test_,agent_command.py camera.py classify.py detector.py doctor.py outbox.py \
-	outbox_cap.py outbox_damage.py outbox_time.py uplink.py) \
-	$(addprefix mien/test_,classifier.py faces.py observation.py preprocessing.py)
+ARM64_TESTS := $(addprefix edge/,camera commands delivery vision) \
+	$(addprefix mien/,face_detection/test_haar.py messages/test_observation.py model/test_classifier.py \
+	model/test_preprocessing.py)
 
-.PHONY: demo test test-arm64 test-flash faults fuzz lint locks system clean
+.PHONY: demo quick test test-all test-arm64 test-flash faults fuzz lint locks system clean
 
 demo: $(VENV)/demo ## run the whole path on this machine; hand flags on with DEMO="--seconds 20"
 	@$(BIN)/mien demo $(DEMO)
 
+quick: $(VENV)/test lint ## check style and types, run the tests that need no service: for use while you work
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m "not service and not slow" $(TEST)
+
 test: $(VENV)/test lint ## set up and run all checks and tests; hand flags on with TEST="-k outbox"
-	$(BIN)/python -m pytest $(TEST)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(TEST)
+
+test-all: test test-arm64 test-flash faults fuzz ## everything, the long runs too: hours; see docs/testing.md
 
 test-arm64: $(VENV)/test $(VENV)/arm64/python ## run the device's tests as a Pi's processor would, emulated by qemu
 	rm -rf build
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VENV)/arm64/site .
 	rm -rf build
 	$(BIN)/python -m pytest tests/arm64
-	cd $(VENV)/arm64 && ./python -m pytest -p no:cacheprovider -k "not can_mend" $(ARM64_TESTS:%=$(CURDIR)/tests/%)
+	cd $(VENV)/arm64 && ./python -m pytest -p no:cacheprovider -k "not can_fix" $(ARM64_TESTS:%=$(CURDIR)/tests/%)
 
 test-flash: $(VENV)/test $(VENV)/arm64/python ## flash a card's image, install from it on an emulated Pi, see its rows arrive
 	$(BIN)/python -m pytest tests/flash $(TEST)
@@ -37,16 +43,18 @@ fuzz: $(VENV)/test ## send damaged messages into a store and account for each: m
 	PYTHONPATH=tests/support $(BIN)/python tests/faults/fuzz.py $(PAYLOADS) $(SEED)
 
 # mypy reads mien as it is installed, since the folders here stand apart: edge/ is mien.edge.
-lint: $(VENV)/test
+lint: $(VENV)/test ## check style and types, of the tests and benchmarks too
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	rm -rf build $(VENV)/typed
 	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/typed .
 	rm -rf build
-	MYPYPATH=$(VENV)/typed $(BIN)/mypy -p mien
+	cp -r tests benchmarks pyproject.toml $(VENV)/typed/
+	cd $(VENV)/typed && MYPYPATH=$(subst $() ,:,$(addprefix tests/,support faults flash) benchmarks) \
+		$(CURDIR)/$(BIN)/mypy --cache-dir $(CURDIR)/.mypy_cache --explicit-package-bases mien tests benchmarks
 
-locks: $(VENV)/test ## lock the newest packages that a device may get; see deploy/locks
-	$(BIN)/python -m mien.deploy.lock
+locks: $(VENV)/test ## lock the newest packages that a device may get; see deploy/packaging/locks
+	$(BIN)/python -m mien.deploy.packaging.lock
 
 system: ## install with apt what the tests need besides Python; as root
 	apt-get update

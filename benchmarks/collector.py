@@ -1,48 +1,64 @@
-"""What an event costs the collector: python benchmarks/collector.py [--events N] [--memory] [--postgresql URL].
+"""What an observation costs the collector: python benchmarks/collector.py [--events N] [--memory] [--postgresql URL].
 
-Every side subscribes to a mosquitto with the same client library, loop and MQTT 5, and gets equal events at the same
-pace, QoS 1; counted is the processor time of its process. cpu_vs_naive: the collector of the tutorials (a callback that
-inserts and commits each message, SQLite as it comes, which is with synchronous FULL) over ours; it gets a tenth of the
-events.
-cpu_vs_bare_paho: ours over a subscriber with an empty callback. memory_growth: ours at the end over ours after a
-fifth; with --memory after each fifth, so that a backlog on a busy machine, which passes, is told from a leak. With an
-empty PostgreSQL database cpu_postgresql_vs_bare_paho and, for two collectors together, cpu_two_collectors_vs_bare_paho.
+Each side subscribes to a mosquitto with the same client library, loop and MQTT 5, and receives equal observations at
+the same rate at QoS 1; the CPU time of its process is measured.
+
+cpu_vs_naive: the collector of many tutorials (a callback that inserts and commits each message, SQLite with its default
+  synchronous FULL), relative to ours; it receives a tenth of the observations.
+cpu_vs_bare_paho: ours relative to a subscriber with an empty callback.
+memory_growth: the memory of ours at the end, relative to after a fifth; with --memory after each fifth, to tell a
+  temporary backlog on a busy machine from a leak.
+With an empty PostgreSQL database: cpu_postgresql_vs_bare_paho and, for two collectors together,
+  cpu_two_collectors_vs_bare_paho.
 """
 
-import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 from uuid import UUID, uuid4
 
-from measure import memory_bytes, mosquitto, print_figures, processor_s
-from paho.mqtt.client import Client
+from measure import (
+    START_TIMEOUT_S,
+    ChildProcess,
+    Metrics,
+    benchmark_parser,
+    cpu_time_s,
+    print_metrics,
+    resident_bytes,
+    running_mosquitto,
+    wait_until,
+)
+from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 from uuid6 import uuid7
 
-from mien.observation import Observation, Scores, encode
+from mien.messages.observation import Observation, Scores, encode_observation
 
 DEVICES = 20
-EVENTS_A_SECOND = 2000
+EVENTS_PER_S = 2000
+STALL_TIMEOUT_S = 120.0
+"""Without any progress for this long, the benchmark fails."""
+SETTLE_S = 2.0
 SUBSCRIBER = """
-import json, sqlite3, sys, threading
+import json, signal, sqlite3, sys, threading
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-kind, port, path, wanted = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+kind, port, path, expected = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 done, count = threading.Event(), 0
 database = sqlite3.connect(path, check_same_thread=False)
 database.execute("CREATE TABLE event (device TEXT, at TEXT, emotion TEXT, confidence REAL, scores TEXT)")
 def bare(client, data, message):
     global count
     count += 1
-    if count == wanted:
+    if count == expected:
         done.set()
 def naive(client, data, message):
     event = json.loads(message.payload)
@@ -60,66 +76,82 @@ client.subscribe("mien/+/observation", 1)
 client.loop_start()
 done.wait()
 print("done", flush=True)
-sys.stdin.read()
+signal.pause()
 """
-COLLECTOR = """
+COLLECTOR_CONFIG = """
 name = "{name}"
 database = "{database}"
-share = {share}
+shared_subscription = {shared_subscription}
 [mqtt]
 port = {port}
 """
 
 
-@dataclass(slots=True)
-class Devices:
-    """What all devices send, and how many of it collectors have acknowledged."""
+class SimulatedDevices:
+    """One client that sends the observations of all devices and counts acknowledgements; use as a context manager."""
 
-    port: int
-    acknowledged: int = 0
-    _client: Client = field(init=False)
-    _online: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
+    def __init__(self, port: int) -> None:
+        self.acknowledged = 0
+        self.online_collectors: set[str] = set()
         self._client = Client(CallbackAPIVersion.VERSION2)
         self._client.max_inflight_messages_set(0)
-        self._client.on_message = self._take
-        self._client.connect("127.0.0.1", self.port)
+        self._client.on_message = self._handle_message
+        self._client.connect("127.0.0.1", port)
         self._client.subscribe([("mien/+/ack", 1), ("mien/_collector/+/status", 1)])
         self._client.loop_start()
 
-    def _take(self, _client: Client, _data: object, message: object) -> None:
-        content = json.loads(message.payload)  # type: ignore[attr-defined]
-        if "state" in content:
-            self._online.set()
-        else:
-            self.acknowledged += sum(last - first + 1 for first, last in content["stored"])
+    def __enter__(self) -> Self:
+        return self
 
-    def wait_online(self) -> None:
-        self._online.wait(60)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
 
-    def send(self, count: int) -> None:
-        """Publish so many new events at the pace of this benchmark."""
-        payloads = observations(count)
-        begun_s = time.monotonic()
-        for number, (topic, payload) in enumerate(payloads):
-            if number % 20 == 0 and (ahead_s := number / EVENTS_A_SECOND - (time.monotonic() - begun_s)) > 0:
+    def start_sending(self, count: int) -> None:
+        """Publish new observations at the rate of this benchmark, in a thread."""
+        threading.Thread(target=self._send, args=[count], daemon=True).start()
+
+    def wait_for_acknowledgements(self, count: int, collectors: Sequence[ChildProcess]) -> None:
+        """ChildFailed as soon as a collector exits, or if acknowledgements stop arriving."""
+        while (acknowledged := self.acknowledged) < count:
+            wait_until(
+                lambda before=acknowledged: self.acknowledged > before,  # type: ignore[misc]
+                collectors,
+                timeout_s=STALL_TIMEOUT_S,
+                awaited=f"acknowledgements, after {acknowledged} of {count}",
+            )
+
+    def _send(self, count: int) -> None:
+        messages = make_messages(count)
+        start_s = time.monotonic()
+        for number, (topic, payload) in enumerate(messages):
+            if number % 20 == 0 and (ahead_s := number / EVENTS_PER_S - (time.monotonic() - start_s)) > 0:
                 time.sleep(ahead_s)
             self._client.publish(topic, payload, qos=1)
 
+    def _handle_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        content = json.loads(message.payload)
+        if content.get("state") == "online":
+            self.online_collectors.add(message.topic)
+        elif "stored" in content:
+            self.acknowledged += sum(last - first + 1 for first, last in content["stored"])
 
-def observations(count: int) -> list[tuple[str, bytes]]:
-    """Events of twenty devices, a new capture every thirty."""
-    boxes, captures = [uuid4() for _ in range(DEVICES)], [UUID(int=uuid7().int) for _ in range(count // 30 + 1)]
+
+def make_messages(count: int) -> list[tuple[str, bytes]]:
+    """Topics and payloads of twenty devices, with a new capture every thirty observations."""
+    outboxes = [uuid4() for _ in range(DEVICES)]
+    captures = [UUID(int=uuid7().int) for _ in range(count // 30 + 1)]
     scores = Scores(angry=0.05, disgust=0.05, fear=0.05, happy=0.7, sad=0.05, surprise=0.05, neutral=0.05)
     return [
         (
             f"mien/device-{number % DEVICES}/observation",
-            encode(
+            encode_observation(
                 Observation(
                     id=uuid7(),
                     device=f"device-{number % DEVICES}",
-                    outbox=boxes[number % DEVICES],
+                    outbox=outboxes[number % DEVICES],
                     seq=number // DEVICES + 1,
                     capture=captures[number // 30],
                     track=1,
@@ -140,95 +172,86 @@ def observations(count: int) -> list[tuple[str, bytes]]:
     ]
 
 
-def subscriber_us(kind: str, folder: Path, events: int) -> float:
-    """Microseconds of processor time an event, of a subscriber without mien."""
-    with mosquitto(folder) as port:
+def measure_subscriber_us(kind: str, folder: Path, events: int) -> float:
+    """Microseconds of CPU time per observation of a subscriber without mien: bare or naive."""
+    with running_mosquitto(folder) as port:
         command = [sys.executable, "-c", SUBSCRIBER, kind, str(port), str(folder / f"{kind}.db"), str(events)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            said = iter(process.stdout or ())
-            next(said)  # ready
-            before_s = processor_s(process.pid)
-            Devices(port).send(events)
-            next(said)  # done
-            used_s = processor_s(process.pid) - before_s
-            process.kill()
+        with ChildProcess(f"the {kind} subscriber", command) as subscriber, SimulatedDevices(port) as devices:
+            subscriber.wait_for_line("ready")
+            start_s = cpu_time_s(subscriber.pid)
+            devices.start_sending(events)
+            subscriber.wait_for_line("done", timeout_s=STALL_TIMEOUT_S + 100 * events / EVENTS_PER_S)
+            used_s = cpu_time_s(subscriber.pid) - start_s
     return used_s / events * 1e6
 
 
-def collector_us(folder: Path, events: int, database: str, collectors: int = 1) -> tuple[float, list[float]]:
-    """Microseconds of processor time an event, of all collectors; their memory after each fifth over the first."""
-    with mosquitto(folder) as port:
-        processes = []
-        for number in range(collectors):
+def measure_collector_us(
+    folder: Path, events: int, database: str, collector_count: int = 1
+) -> tuple[float, list[float]]:
+    """Microseconds of CPU time per observation of all collectors; their memory after each fifth over the first."""
+    with running_mosquitto(folder) as port, ExitStack() as stack:
+        devices = stack.enter_context(SimulatedDevices(port))
+        collectors = []
+        for number in range(collector_count):
             config = folder / f"{port}-{number}.toml"
-            share = "true" if "://" in database else "false"
-            config.write_text(COLLECTOR.format(name=f"c{number}", database=database, share=share, port=port))
+            shared_subscription = "true" if "://" in database else "false"
+            config.write_text(
+                COLLECTOR_CONFIG.format(
+                    name=f"c{number}", database=database, shared_subscription=shared_subscription, port=port
+                )
+            )
             command = [sys.executable, "-m", "mien", "collect", "--config", str(config)]
-            processes.append(subprocess.Popen(command, text=True, stderr=subprocess.DEVNULL))
-        devices = Devices(port)
-        devices.wait_online()
-        time.sleep(2)
-        before_s = sum(processor_s(process.pid) for process in processes)
-        memory: list[int] = []
-
-        def watch() -> None:
-            for fifth in range(1, 6):
-                wait_for(lambda: devices.acknowledged >= events * fifth / 5)  # noqa: B023 (called before the next)
-                memory.append(sum(memory_bytes(process.pid) for process in processes))
-
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        devices.send(events)
-        wait_for(lambda: devices.acknowledged >= events)
-        watcher.join()
-        used_s = sum(processor_s(process.pid) for process in processes) - before_s
-        for process in processes:
-            process.terminate()
-            process.wait()
-    return used_s / events * 1e6, [later / memory[0] for later in memory[1:]]
-
-
-def wait_for(happens: Callable[[], bool], longest_s: float = 3600.0) -> None:
-    ends_s = time.monotonic() + longest_s
-    while not happens():
-        if time.monotonic() > ends_s:
-            sys.exit("the events did not all come: look at the machine's load and try again")
-        time.sleep(0.1)
+            collectors.append(stack.enter_context(ChildProcess("`mien collect`", command)))
+        wait_until(
+            lambda: len(devices.online_collectors) == collector_count,
+            collectors,
+            timeout_s=START_TIMEOUT_S,
+            awaited="the collector to be online",
+        )
+        time.sleep(SETTLE_S)
+        start_s = sum(cpu_time_s(collector.pid) for collector in collectors)
+        devices.start_sending(events)
+        memory_bytes = []
+        for fifth in range(1, 6):
+            devices.wait_for_acknowledgements(events * fifth // 5, collectors)
+            memory_bytes.append(sum(resident_bytes(collector.pid) for collector in collectors))
+        used_s = sum(cpu_time_s(collector.pid) for collector in collectors) - start_s
+    return used_s / events * 1e6, [later / memory_bytes[0] for later in memory_bytes[1:]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=20_000, help="sent to each side")
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--events", type=int, default=20_000, help="observations sent to each side")
     parser.add_argument("--memory", action="store_true", help="only memory_growth, only our side")
-    parser.add_argument("--postgresql", help="URL of an empty database, for these sides too")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--postgresql", metavar="URL", help="an empty database, for these sides too")
     options = parser.parse_args()
+    metrics: Metrics
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        collector_us, growth = measure_collector_us(folder, options.events, str(folder / "mien.db"))
         if options.memory:
-            _, growth = collector_us(folder, options.events, str(folder / "mien.db"))
-            figures = {f"memory_growth_{fifth}": one for fifth, one in enumerate(growth, 2)}
-            print_figures(f"{options.events} events", figures, as_json=options.json)
+            metrics = {f"memory_growth_{fifth}": ratio for fifth, ratio in enumerate(growth, 2)}
+            print_metrics(f"{options.events} observations", metrics, as_json=options.json)
             return
-        bare_us = subscriber_us("bare", folder, options.events)
-        naive_us = subscriber_us("naive", folder, options.events // 10)
-        ours_us, growth = collector_us(folder, options.events, str(folder / "mien.db"))
-        figures = {
+        bare_us = measure_subscriber_us("bare", folder, options.events)
+        naive_us = measure_subscriber_us("naive", folder, max(1, options.events // 10))
+        metrics = {
             "bare_paho_us": bare_us,
             "naive_us": naive_us,
-            "collector_us": ours_us,
-            "cpu_vs_naive": naive_us / ours_us,
-            "cpu_vs_bare_paho": ours_us / bare_us,
+            "collector_us": collector_us,
+            "cpu_vs_naive": naive_us / collector_us,
+            "cpu_vs_bare_paho": collector_us / bare_us,
             "memory_growth": growth[-1],
         }
         if options.postgresql:
-            one_us, _ = collector_us(folder, options.events, options.postgresql)
-            two_us, _ = collector_us(folder, options.events, options.postgresql, collectors=2)
-            figures |= {
+            one_us, _ = measure_collector_us(folder, options.events, options.postgresql)
+            two_us, _ = measure_collector_us(folder, options.events, options.postgresql, collector_count=2)
+            metrics |= {
                 "cpu_postgresql_vs_bare_paho": one_us / bare_us,
                 "cpu_two_collectors_vs_bare_paho": two_us / bare_us,
             }
-    print_figures(f"processor time an event, {EVENTS_A_SECOND} events a second", figures, as_json=options.json)
+    title = f"CPU time per observation, at {EVENTS_PER_S} observations per second"
+    print_metrics(title, metrics, as_json=options.json)
 
 
 if __name__ == "__main__":

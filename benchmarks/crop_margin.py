@@ -1,44 +1,39 @@
 """The margin that makes the detector's crops like FER-2013's: python benchmarks/crop_margin.py fer2013.csv [--json].
 
-The detector looks for the face in FER-2013's own pictures, enlarged and with a border. Where its box covers a share s
-of the picture's side, a margin of (1 / s - 1) / 2 on each side would give the picture.
+Runs the detector on FER-2013's own images, enlarged and with a border. If its box covers a fraction f of the image's
+side, a margin of (1 / f - 1) / 2 on each side would crop the whole image.
 """
 
-import argparse
 from pathlib import Path
 
 import cv2
 import numpy as np
-from measure import print_figures
+from measure import Metrics, benchmark_parser, print_metrics
 
-from mien.faces import HaarDetector
-from mien.trainer.fer2013 import read_fer2013
+from mien.face_detection.haar import HaarDetector
+from mien.trainer.data.fer2013 import read_fer2013
 
-SIDE = 192
-BORDER = 48
+ENLARGED_PX = 192
+BORDER_PX = 48
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--pictures", type=int, default=1500)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("data", type=Path, help="fer2013.csv")
+    parser.add_argument("--images", type=int, default=1500)
     options = parser.parse_args()
-    detector = HaarDetector(margin=0.0, smallest=SIDE // 2)
-    pictures = read_fer2013(options.data).split("Training").pictures[: options.pictures]
-    shares = []
-    for picture in pictures:
-        large = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-        framed = cv2.copyMakeBorder(large, *[BORDER] * 4, cv2.BORDER_REPLICATE)
-        shares += [box.side / SIDE for box in detector.find(framed.astype(np.uint8))[:1]]
-    share = float(np.median(shares))
-    figures: dict[str, float | str] = {
-        "pictures": float(len(pictures)),
-        "found": len(shares) / len(pictures),
-        "median_share": share,
-        "margin": (1 / share - 1) / 2,
-    }
-    print_figures("crop margin", figures, as_json=options.json)
+    detector = HaarDetector(margin=0.0, min_face_px=ENLARGED_PX // 2)
+    images = read_fer2013(options.data).split("Training").images[: options.images]
+    fractions: list[float] = []
+    for image in images:
+        enlarged = cv2.resize(image, (ENLARGED_PX, ENLARGED_PX), interpolation=cv2.INTER_CUBIC)
+        framed = cv2.copyMakeBorder(enlarged, BORDER_PX, BORDER_PX, BORDER_PX, BORDER_PX, cv2.BORDER_REPLICATE)
+        fractions += [box.side / ENLARGED_PX for box in detector.detect(framed.astype(np.uint8))[:1]]
+    metrics: Metrics = {"images": float(len(images)), "detected": len(fractions) / len(images)}
+    if fractions:
+        fraction = float(np.median(fractions))
+        metrics |= {"median_fraction": fraction, "margin": (1 / fraction - 1) / 2}
+    print_metrics("crop margin", metrics, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where a frame's time goes in the agent's own loop, and whether its memory grows."""
+"""How the time of a frame divides up in the agent's own loop, and whether the agent's memory grows."""
 
 import tempfile
 import threading
@@ -10,121 +10,124 @@ from typing import Any
 
 import cv2
 import numpy as np
-from measure import memory_bytes
+from measure import Metrics, resident_bytes
 from numpy.typing import NDArray
 
-from mien.classifier import Classifier
 from mien.edge.agent import Agent
-from mien.edge.camera import open_camera
-from mien.edge.clock import Clock
-from mien.edge.frame import Frame, read_picture
-from mien.edge.motion import Always
-from mien.edge.outbox import Outbox
-from mien.edge.rhythm import Rhythm
-from mien.edge.settings import AgentSettings, Camera, Faces, Motion
-from mien.edge.vision import Vision
-from mien.faces import HaarDetector
+from mien.edge.camera.demo_camera import PORTRAIT
+from mien.edge.camera.factory import open_camera
+from mien.edge.camera.frame import Frame, read_image
+from mien.edge.camera.settings import CameraSettings
+from mien.edge.delivery.clock import Clock
+from mien.edge.delivery.outbox import Outbox
+from mien.edge.motion.sensor import AlwaysOnSensor
+from mien.edge.motion.sensor_health import MotionSensorMonitor
+from mien.edge.motion.settings import AlwaysOnSettings
+from mien.edge.settings import AgentSettings
+from mien.edge.vision.pipeline import VisionPipeline
+from mien.edge.vision.settings import FaceSettings, HaarSettings
+from mien.face_detection.haar import HaarDetector
+from mien.model.classifier import Classifier
 
-FIRST, LAST = 1_000, 20_000
-"""Frames between which memory is compared."""
+WARMUP_FRAMES = 1_000
 
 
-class MemoryEye:
-    """Frames that wait in memory, in a camera's place: no camera's pace is in the figures."""
+class InMemoryCamera:
+    """Takes the place of the camera manager: delivers frames at once, so that no camera's pace is measured."""
 
-    ready = True
-    live = False
+    is_ready = True
+    is_live = False
 
     def __init__(self, frames: Iterator[Frame]) -> None:
         self._frames = frames
 
-    def watch(self) -> None:
-        """Nothing: there is no camera to keep open."""
+    def poll(self) -> None:
+        """Do nothing: there is no camera to keep open."""
 
     @contextmanager
     def frames(self) -> Iterator[Iterator[Frame]]:
-        """All of them, once."""
+        """All frames, once."""
         yield self._frames
 
 
-def run_agent(frames: Iterator[Frame], detector: HaarDetector, classifier: Classifier, faces: Faces) -> None:
-    """The agent's own loop over frames, into an outbox of its own, until they end."""
-    longest = Motion(kind="always", longest_capture_s=1e9)
-    settings = AgentSettings(device="benchmark", motion=longest, faces=faces)
+def run_agent(frames: Iterator[Frame], detector: HaarDetector, classifier: Classifier, faces: FaceSettings) -> None:
+    """Run the agent's own loop over frames until they end, with a temporary outbox."""
+    motion_settings = AlwaysOnSettings(max_capture_s=1e9)
+    settings = AgentSettings(device="benchmark", motion=motion_settings, faces=faces)
     with (
         tempfile.TemporaryDirectory() as folder,
         Outbox(Path(folder) / "outbox.db", device=settings.device) as outbox,
-        Always() as motion,
+        AlwaysOnSensor() as motion,
     ):
         Agent(
             settings,
             motion=motion,
-            eye=MemoryEye(frames),  # type: ignore[arg-type]
-            vision=Vision(settings.faces, detector=detector, classifier=classifier),
+            camera_manager=InMemoryCamera(frames),  # type: ignore[arg-type]
+            vision=VisionPipeline(settings.faces, detector=detector, classifier=classifier),
             outbox=outbox,
             clock=Clock("trusted"),
-            rhythm=Rhythm(settings.motion),
+            sensor_monitor=MotionSensorMonitor(settings.motion),
         ).run(threading.Event())
 
 
 class Stopwatch:
-    """Adds up how long a call takes."""
+    """Wraps a function and adds up the duration of its calls."""
 
-    def __init__(self, call: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         self.total_s = 0.0
-        self._call = call
+        self._function = function
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        begun_s = time.perf_counter()
-        answer = self._call(*arguments, **options)
-        self.total_s += time.perf_counter() - begun_s
-        return answer
+        start_s = time.perf_counter()
+        result = self._function(*arguments, **options)
+        self.total_s += time.perf_counter() - start_s
+        return result
 
 
-def cost_of_a_frame(camera: Camera, count: int) -> dict[str, float | str]:
-    """Milliseconds of a frame's parts, and overhead_ratio; every frame is searched."""
-    with open_camera(camera) as live:
-        pictures = [frame.gray for frame, _ in zip(live, range(count), strict=False)]
+def measure_frame_cost(camera: CameraSettings, count: int) -> Metrics:
+    """Milliseconds of each part of a frame, and overhead_ratio, with a detection in every frame."""
+    with open_camera(camera) as live_frames:
+        images = [frame.gray for frame, _ in zip(live_frames, range(count), strict=False)]
     detector, classifier = HaarDetector(), Classifier()
-    detector.find(pictures[0])
-    classifier(pictures[0])
-    detect, invoke = Stopwatch(detector.find), Stopwatch(classifier.invoke)
-    detector.find, classifier.invoke = detect, invoke  # type: ignore[method-assign]
-    whole_s = 0.0
+    detector.detect(images[0])
+    classifier(images[0])
+    detect, predict = Stopwatch(detector.detect), Stopwatch(classifier.predict)
+    detector.detect, classifier.predict = detect, predict  # type: ignore[method-assign]
+    total_s = 0.0
 
     def frames() -> Iterator[Frame]:
-        nonlocal whole_s
-        begun_s = time.perf_counter()
-        for number, picture in enumerate(pictures):
-            yield Frame(picture, number / 10)  # ten a second, so that observations fall due as on a device
-        whole_s = time.perf_counter() - begun_s
+        nonlocal total_s
+        start_s = time.perf_counter()
+        for number, image in enumerate(images):
+            yield Frame(image, number / 10)  # ten per second, so that observations fall due as on a device
+        total_s = time.perf_counter() - start_s
 
-    run_agent(frames(), detector, classifier, Faces())
-    milliseconds = 1000 / len(pictures)
+    run_agent(frames(), detector, classifier, HaarSettings())
+    to_ms = 1000 / len(images)
     return {
         "runtime": classifier.runtime,
-        "frames": float(len(pictures)),
-        "frame_ms": whole_s * milliseconds,
-        "detect_ms": detect.total_s * milliseconds,
-        "classify_ms": invoke.total_s * milliseconds,
-        "rest_ms": (whole_s - detect.total_s - invoke.total_s) * milliseconds,
-        "overhead_ratio": whole_s / (detect.total_s + invoke.total_s),
+        "frames": float(len(images)),
+        "frame_ms": total_s * to_ms,
+        "detect_ms": detect.total_s * to_ms,
+        "predict_ms": predict.total_s * to_ms,
+        "rest_ms": (total_s - detect.total_s - predict.total_s) * to_ms,
+        "overhead_ratio": total_s / (detect.total_s + predict.total_s),
     }
 
 
-def memory_growth(portrait: Path) -> dict[str, float | str]:
-    """rss_growth: memory after 20,000 frames of 160x120 over that after 1,000. Needs a process of its own."""
-    face = cv2.resize(read_picture(portrait), (80, 96)).astype(np.uint8)
-    memory: dict[int, int] = {}
+def measure_memory_growth(count: int) -> Metrics:
+    """rss_growth: memory after `count` frames of 160x120, relative to after 1,000. Needs its own process."""
+    face = cv2.resize(read_image(PORTRAIT), (80, 96)).astype(np.uint8)
+    memory_bytes: dict[int, int] = {}
 
     def frames() -> Iterator[Frame]:
-        for number in range(LAST + 1):
-            picture: NDArray[np.uint8] = np.full((120, 160), 96, np.uint8)
+        for number in range(count + 1):
+            image: NDArray[np.uint8] = np.full((120, 160), 96, np.uint8)
             left = number % 80
-            picture[12:108, left : left + 80] = face
-            yield Frame(picture, number / 10)
-            if number in (FIRST, LAST):
-                memory[number] = memory_bytes()
+            image[12:108, left : left + 80] = face
+            yield Frame(image, number / 10)
+            if number in (WARMUP_FRAMES, count):
+                memory_bytes[number] = resident_bytes()
 
-    run_agent(frames(), HaarDetector(smallest=40), Classifier(), Faces(smallest_crop=24, least_sharpness=0.0))
-    return {"rss_mb": memory[LAST] / 1e6, "rss_growth": memory[LAST] / memory[FIRST]}
+    run_agent(frames(), HaarDetector(min_face_px=40), Classifier(), HaarSettings(min_crop_px=24, min_sharpness=0.0))
+    return {"rss_mb": memory_bytes[count] / 1e6, "rss_growth": memory_bytes[count] / memory_bytes[WARMUP_FRAMES]}

@@ -1,70 +1,75 @@
-"""What questions of the log cost: python benchmarks/query.py [--rows N] [--json].
+"""What queries of the log cost: python benchmarks/query.py [--rows N] [--json].
 
-Two logs are made, of twenty devices within thirty days, as the collector stores them: one of N rows, one of a tenth.
-About a minute and 200 MB for a million rows; ten million, the default, take a quarter of an hour and 3 GB.
-rollup_speedup: counts by hour, emotion and device in SQL from an index over (device, at_ms, emotion), made for it,
-over the product's own statement on its rollup; rollup_speedup_device: the same for one device. answer_speedup: the
-former over the product's whole answer, a hundred thousand rows in words, in order and with shares. All must give the
-same counts.
-growth_10x: the product's statement on the large log over the same on the small one. last_100_ratio: the newest 100
-observations of a device over a look-up of 100 rows by their primary keys, with the same words made of them.
-bytes_per_row: the file with all its indexes but that of the comparison.
+Makes two logs of twenty devices and thirty days, as the collector stores them: one of N rows, one of a tenth. A million
+rows take about a minute and 200 MB; ten million, the default, a quarter of an hour and 3 GB.
+
+rollup_speedup: counting by hour, emotion and device in SQL from an index over (device, at_ms, emotion), created for
+  this, relative to the product's own statement on its rollup; rollup_speedup_device: the same for one device.
+query_speedup: the former relative to the product's complete query, which decodes and sorts a hundred thousand rows and
+  adds shares. All must return the same counts.
+growth_10x: the product's statement on the large log, relative to the same on the small one.
+last_100_ratio: the newest 100 observations of a device, relative to 100 rows by primary key, decoded in the same way.
+bytes_per_row: the file with all its indexes except that of the comparison.
 """
 
-import argparse
 import random
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
-from measure import median_ms, print_figures
+from measure import Metrics, benchmark_parser, median_ms, print_metrics
+from rich.console import Console
 from rich.progress import track
 from sqlalchemy import Engine, text
 
-from mien.broker.arrival import Arrival
-from mien.broker.counting import HOUR_MS, _of_rollup, count_observations
-from mien.broker.database import open_for_reading, open_for_writing, reading
-from mien.broker.listing import _listed, _words, list_observations
-from mien.broker.narrowing import narrow
-from mien.broker.question import Question
-from mien.broker.schema import observation
-from mien.broker.store import Store
+from mien.broker.database.engine import open_for_reading, open_for_writing, read_transaction
+from mien.broker.database.schema import observation
+from mien.broker.ingest.message import IncomingMessage
+from mien.broker.ingest.store import Store
+from mien.broker.query import EmotionLog
+from mien.broker.query.aggregate import HOUR_MS, _count_rollup
+from mien.broker.query.filters import Filter
+from mien.broker.query.observations import select_observations, to_observation_rows
+from mien.broker.query.resolved_filter import resolve_filter
 from mien.emotions import EMOTIONS
-from mien.observation import Observation, Scores
+from mien.messages.observation import Observation, Scores
 
 DEVICES = tuple(f"device-{number:02}" for number in range(20))
 DAYS = 30
-BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
+START = datetime(2026, 10, 1, tzinfo=UTC)
+END = START + timedelta(days=DAYS + 1)
 BATCH = 1000
-GROUPED = """SELECT at_ms / 3600000 AS hour, emotion, device, count(*) FROM observation INDEXED BY compared
-WHERE at_ms >= :begin AND at_ms < :end {device} GROUP BY device, emotion, hour"""
+GROUPS = ["hour", "emotion", "device"]
+COUNT_FROM_INDEX = """SELECT at_ms / 3600000 AS hour, emotion, device, count(*)
+FROM observation INDEXED BY comparison WHERE at_ms >= :start AND at_ms < :end {device} GROUP BY device, emotion, hour"""
+NEWEST_KEYS = """SELECT observation.key FROM observation JOIN device ON device.key = observation.device
+WHERE device.name = :name ORDER BY at_ms DESC LIMIT 100"""
 
 
-def observations(rows: int) -> Iterator[Observation]:
-    """A visit before all devices in each quarter of an hour, as long as it takes, a row a second, in time's order."""
+def make_observations(rows: int) -> Iterator[Observation]:
+    """A visit to every device in each quarter of an hour, with one row per second, in chronological order."""
     chance = random.Random(1)
     outboxes = [UUID(int=chance.getrandbits(128), version=4) for _ in DEVICES]
     visits = DAYS * 96
     visit_s = rows // (visits * len(DEVICES)) + 1
-    apart = timedelta(days=DAYS) / visits
-    made = 0
+    visit_interval = timedelta(days=DAYS) / visits
+    count = 0
     for visit in range(visits):
         moods = [chance.choice(EMOTIONS) for _ in DEVICES]
-        captures = [_uuid7(BEGIN + visit * apart, chance) for _ in DEVICES]
+        captures = [_uuid7(START + visit * visit_interval, chance) for _ in DEVICES]
         for second in range(visit_s):
-            at = BEGIN + visit * apart + timedelta(seconds=second)
+            at = START + visit * visit_interval + timedelta(seconds=second)
             at = at.replace(microsecond=at.microsecond // 1000 * 1000)
             for number, device in enumerate(DEVICES):
-                if made == rows:
+                if count == rows:
                     return
-                made += 1
+                count += 1
                 emotion = moods[number] if chance.random() < 0.8 else chance.choice(EMOTIONS)
                 confidence = round(chance.uniform(0.4, 0.95), 4)
-                rest = round((1 - confidence) / 6, 4)
+                other_scores = round((1 - confidence) / 6, 4)
                 yield Observation(
                     id=_uuid7(at, chance),
                     device=device,
@@ -76,7 +81,7 @@ def observations(rows: int) -> Iterator[Observation]:
                     clock="synced",
                     emotion=emotion,
                     confidence=confidence,
-                    scores=Scores(**(dict.fromkeys(EMOTIONS, rest) | {emotion: confidence})),
+                    scores=Scores(**(dict.fromkeys(EMOTIONS, other_scores) | {emotion: confidence})),
                     frames=9,
                     box=(0.25, 0.25, 0.5, 0.5),
                     model="0123456789ab",
@@ -86,131 +91,132 @@ def observations(rows: int) -> Iterator[Observation]:
 
 
 def _uuid7(at: datetime, chance: random.Random) -> UUID:
-    """RFC 9562, section 5.7."""
+    """A version 7 UUID (RFC 9562, section 5.7)."""
     return UUID(int=(round(at.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62) | chance.getrandbits(62))
 
 
 def make_log(path: Path, rows: int) -> Engine:
-    """A log as the collector writes it, for reading."""
+    """Write a log as the collector does, and open it for reading."""
     engine = open_for_writing(path)
-    store, batch = Store(engine), []
-    for seen in track(observations(rows), f"making {rows} rows", total=rows, disable=not sys.stderr.isatty()):
-        received_ms = round(seen.at.timestamp() * 1000) + 500
+    store = Store(engine)
+    batch: list[IncomingMessage] = []
+    stderr = Console(stderr=True)
+    title = f"making {rows} rows"
+    for sample in track(make_observations(rows), title, total=rows, console=stderr, disable=not stderr.is_terminal):
+        received_ms = round(sample.at.timestamp() * 1000) + 500
         batch.append(
-            Arrival(topic="", payload=b"", received_ms=received_ms, device=seen.device, envelope=seen, body=seen)
+            IncomingMessage(
+                topic="", payload=b"", received_ms=received_ms, device=sample.device, envelope=sample, body=sample
+            )
         )
         if len(batch) == BATCH:
             store.record(batch)
             batch = []
     if batch:
         store.record(batch)
-    engine.dispose()  # the last connection brings the write-ahead log into the file
+    engine.dispose()  # the last connection merges the write-ahead log into the file
     return open_for_reading(path)
 
 
-def compared(path: Path) -> None:
-    """Make the index that the rows are counted by."""
+def create_comparison_index(path: Path) -> None:
+    """Create the index that `count_from_index` uses."""
     engine = open_for_writing(path)
     with engine.begin() as connection:
-        connection.exec_driver_sql("CREATE INDEX compared ON observation (device, at_ms, emotion)")
+        connection.exec_driver_sql("CREATE INDEX comparison ON observation (device, at_ms, emotion)")
     engine.dispose()
 
 
-def from_rows(engine: Engine, device: str | None = None) -> dict[tuple[int, int, int], int]:
-    """Counts by hour, emotion and device in SQL over the rows, by that index."""
-    end = BEGIN + timedelta(days=DAYS + 1)
-    given = {"begin": BEGIN.timestamp() * 1000, "end": end.timestamp() * 1000, "name": device}
-    where = "AND device = (SELECT key FROM device WHERE name = :name)" if device else ""
-    with reading(engine) as connection:
-        found = connection.execute(text(GROUPED.format(device=where)), given).all()
-    return {(hour, emotion, key): count for hour, emotion, key, count in found}
+def count_from_index(engine: Engine, device: str | None = None) -> int:
+    """Count by hour, emotion and device in SQL over the rows, with the comparison's index; the sum of the counts."""
+    parameters = {"start": START.timestamp() * 1000, "end": END.timestamp() * 1000, "name": device}
+    condition = "AND device = (SELECT key FROM device WHERE name = :name)" if device else ""
+    with read_transaction(engine) as connection:
+        counts = connection.execute(text(COUNT_FROM_INDEX.format(device=condition)), parameters).all()
+    return sum({(hour, emotion, key): count for hour, emotion, key, count in counts}.values())
 
 
-def from_rollup(engine: Engine, *devices: str) -> int:
-    """The same in the product's own statement on its rollup; how many were counted."""
-    question = Question(begin=BEGIN, end=BEGIN + timedelta(days=DAYS + 1), devices=devices)
-    with reading(engine) as connection:
-        narrowed = narrow(connection, question)
-        by = ["hour", "emotion", "device"]
-        cells = _of_rollup(connection, narrowed, by, HOUR_MS, question.begin_ms, question.end_ms)
+def count_from_rollup(engine: Engine, *devices: str) -> int:
+    """The same by the product's own statement on its rollup."""
+    log_filter = Filter(start=START, end=END, devices=devices)
+    with read_transaction(engine) as connection:
+        resolved = resolve_filter(connection, log_filter)
+        cells = _count_rollup(connection, resolved, GROUPS, HOUR_MS, log_filter.start_ms, log_filter.end_ms)
         return sum(cell.observations for cell in cells)
 
 
-def from_log(engine: Engine, *devices: str) -> int:
-    """The same as the product answers it; how many were counted."""
-    question = Question(begin=BEGIN, end=BEGIN + timedelta(days=DAYS + 1), devices=devices)
-    rows = count_observations(engine, question, by=["hour", "emotion", "device"], zone=UTC).rows
-    return sum(row["observations"] for row in rows)
+def count_by_query(log: EmotionLog, *devices: str) -> int:
+    """The same by the product's complete query."""
+    return sum(row.observations for row in log.counts(GROUPS, start=START, end=END, devices=devices))
 
 
-def by_keys(engine: Engine, keys: list[int]) -> list[dict[str, Any]]:
-    """Observations by their keys, in the product's words."""
-    with reading(engine) as connection:
-        return [_words(row, UTC) for row in connection.execute(_listed().where(observation.c.key.in_(keys)))]
+def list_by_keys(engine: Engine, keys: list[int]) -> int:
+    """Observations by their primary keys, decoded as the product does; their number."""
+    with read_transaction(engine) as connection:
+        rows = connection.execute(select_observations().where(observation.c.key.in_(keys)))
+        return len(to_observation_rows(rows.all(), UTC))
 
 
-def same(mine: list[int], theirs: dict[tuple[int, int, int], int]) -> None:
-    """All sides must have counted the same."""
-    if {*mine} != {sum(theirs.values())}:
-        sys.exit(f"the counts differ: {mine} and {sum(theirs.values())}")
+def check_equal(*counts: int) -> None:
+    """Exit with an error if the sides of a comparison have counted differently."""
+    if len(set(counts)) > 1:
+        sys.exit(f"the counts differ: {', '.join(map(str, counts))}")
 
 
-def alternating(sides: list[Callable[[], object]], repeats: int) -> list[float]:
-    """Median times in milliseconds, the sides by turns, so that a slow moment meets them all."""
-    times = [[median_ms(side, repeats=1) for side in sides] for _ in range(repeats)]
-    return [sorted(column)[repeats // 2] for column in zip(*times, strict=True)]
+def median_of_rounds(calls: list[Callable[[], object]], repeats: int) -> list[float]:
+    """Median durations in milliseconds; the calls take turns, so that a slow moment affects all of them."""
+    rounds = [[median_ms(call, repeats=1) for call in calls] for _ in range(repeats)]
+    return [sorted(times_ms)[repeats // 2] for times_ms in zip(*rounds, strict=True)]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        small = make_log(Path(name) / "small.db", options.rows // 10)
-        path = Path(name) / "large.db"
+    with tempfile.TemporaryDirectory() as folder:
+        small = make_log(Path(folder) / "small.db", options.rows // 10)
+        path = Path(folder) / "large.db"
         large = make_log(path, options.rows)
         bytes_per_row = path.stat().st_size / options.rows
-        compared(path)
-        one = DEVICES[7]
-        same([from_log(large), from_rollup(large)], from_rows(large))
-        same([from_log(large, one), from_rollup(large, one)], from_rows(large, one))
-        rows_ms, rollup_ms, answer_ms, small_ms = alternating(
+        create_comparison_index(path)
+        log = EmotionLog(path, zone="UTC")
+        device = DEVICES[7]
+        check_equal(count_from_index(large), count_from_rollup(large), count_by_query(log))
+        check_equal(count_from_index(large, device), count_from_rollup(large, device), count_by_query(log, device))
+        index_ms, rollup_ms, query_ms, small_ms = median_of_rounds(
             [
-                lambda: from_rows(large),
-                lambda: from_rollup(large),
-                lambda: from_log(large),
-                lambda: from_rollup(small),
+                lambda: count_from_index(large),
+                lambda: count_from_rollup(large),
+                lambda: count_by_query(log),
+                lambda: count_from_rollup(small),
             ],
             options.repeats,
         )
-        rows_device_ms, rollup_device_ms = alternating(
-            [lambda: from_rows(large, one), lambda: from_rollup(large, one)], 3 * options.repeats
+        index_device_ms, rollup_device_ms = median_of_rounds(
+            [lambda: count_from_index(large, device), lambda: count_from_rollup(large, device)], 3 * options.repeats
         )
-        with reading(large) as connection:
-            newest = "SELECT key FROM observation WHERE device = 8 ORDER BY at_ms DESC LIMIT 100"
-            keys = list(connection.execute(text(newest)).scalars())
-        last_ms, keys_ms = alternating(
+        with read_transaction(large) as connection:
+            keys = list(connection.execute(text(NEWEST_KEYS), {"name": device}).scalars())
+        last_ms, keys_ms = median_of_rounds(
             [
-                lambda: list_observations(large, Question(devices=[one]), limit=100, zone=UTC),
-                lambda: by_keys(large, keys),
+                lambda: log.observations(limit=100, devices=[device]),
+                lambda: list_by_keys(large, keys),
             ],
             10 * options.repeats,
         )
-    figures = {
-        "rows_ms": rows_ms,
+    metrics: Metrics = {
+        "index_ms": index_ms,
         "rollup_ms": rollup_ms,
-        "answer_ms": answer_ms,
-        "rollup_speedup": rows_ms / rollup_ms,
-        "rollup_speedup_device": rows_device_ms / rollup_device_ms,
-        "answer_speedup": rows_ms / answer_ms,
+        "query_ms": query_ms,
+        "rollup_speedup": index_ms / rollup_ms,
+        "rollup_speedup_device": index_device_ms / rollup_device_ms,
+        "query_speedup": index_ms / query_ms,
         "growth_10x": rollup_ms / small_ms,
         "last_100_ms": last_ms,
         "last_100_ratio": last_ms / keys_ms,
         "bytes_per_row": bytes_per_row,
     }
-    print_figures(f"questions of {options.rows} rows", figures, as_json=options.json)
+    print_metrics(f"queries of {options.rows} rows", metrics, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -1,40 +1,35 @@
-"""How long `mien --help` takes, as a multiple of importing Typer: python benchmarks/start.py [--json]."""
+"""How long `mien --help` takes, relative to importing Typer: python benchmarks/start.py [--runs N] [--json]."""
 
-import argparse
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 
-from measure import print_figures
-
-RUNS = 15
+from measure import Metrics, benchmark_parser, print_metrics, run_child
 
 
-def seconds(command: list[str], folder: str) -> float:
-    begun_s = time.perf_counter()
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - begun_s
+def measure_s(name: str, command: list[str]) -> float:
+    """Duration of a command in seconds."""
+    start_s = time.perf_counter()
+    run_child(name, command)
+    return time.perf_counter() - start_s
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--runs", type=int, default=15, help="runs of each command")
     options = parser.parse_args()
-    commands = {
-        "mien_help_ms": [sys.executable, "-m", "mien", "--help"],
-        "import_typer_ms": [sys.executable, "-c", "import typer"],
+    help_command = [sys.executable, "-m", "mien", "--help"]
+    import_command = [sys.executable, "-c", "import typer"]
+    help_s, import_s = [], []
+    for _ in range(options.runs):
+        help_s.append(measure_s("`mien --help`", help_command))
+        import_s.append(measure_s("`import typer`", import_command))
+    metrics: Metrics = {
+        "mien_help_ms": statistics.median(help_s) * 1000,
+        "import_typer_ms": statistics.median(import_s) * 1000,
+        "help_ratio": statistics.median(mien / typer for mien, typer in zip(help_s, import_s, strict=True)),
     }
-    times: dict[str, list[float]] = {name: [] for name in commands}
-    with tempfile.TemporaryDirectory() as folder:
-        for _ in range(RUNS):
-            for name, command in commands.items():
-                times[name].append(seconds(command, folder))
-    figures: dict[str, float | str] = {name: statistics.median(found) * 1000 for name, found in times.items()}
-    pairs = zip(times["mien_help_ms"], times["import_typer_ms"], strict=True)
-    figures["help_ratio"] = statistics.median(mine / typer for mine, typer in pairs)
-    print_figures("start of the command", figures, as_json=options.json)
+    print_metrics("startup of the command line", metrics, as_json=options.json)
 
 
 if __name__ == "__main__":

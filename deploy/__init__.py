@@ -1,1 +1,1 @@
-"""Brings mien onto machines."""
+"""Deploys mien to servers and Raspberry Pis."""

@@ -1,1 +1,1 @@
-"""The agent: motion, camera, faces, tracks, outbox, uplink."""
+"""The device: an agent that wakes on motion, classifies facial expressions and delivers observations to a collector."""

@@ -1,6 +1,5 @@
-"""Sleeps until something moves, then turns frames into observations until it is still again."""
+"""The agent's main loop: sleeps until there is motion, then turns frames into observations until motion ends."""
 
-import functools
 import logging
 import threading
 import time
@@ -9,131 +8,131 @@ from uuid import UUID
 
 from uuid6 import uuid7
 
+from mien.edge.camera.camera_manager import CameraManager
+from mien.edge.delivery.clock import Clock, Timestamp
+from mien.edge.delivery.draft import ObservationDraft
+from mien.edge.delivery.outbox import Outbox
+from mien.edge.motion.sensor import MotionSensor
+from mien.edge.motion.sensor_health import MotionSensorMonitor
+from mien.edge.vision.pipeline import VisionPipeline
+from mien.edge.vision.tracker import Tracker, TrackSummary
 from mien.errors import DatabaseError
-from mien.motion import MotionState
-from mien.observation import Observation, Scores
+from mien.messages.motion import MotionState
+from mien.messages.observation import Scores
 from mien.version import VERSION
 
-from .clock import Clock, Moment
-from .eye import Eye
-from .motion import MotionSource
-from .outbox import Outbox
-from .rhythm import Rhythm
 from .settings import AgentSettings
-from .tracks import Sighting, Tracks
-from .vision import Vision
 
-WAIT_S = 0.5
-"""How long one wait for motion lasts before the agent looks whether it shall stop."""
+MOTION_TIMEOUT_S = 0.5
+"""How long to wait for motion before checking whether to stop."""
 
 log = logging.getLogger(__name__)
 
 
 class Agent:
-    """The loop from motion to outbox. What becomes of the observations then is the uplink's matter."""
+    """The loop from motion to outbox; the publisher delivers the observations from there."""
 
     def __init__(
         self,
         settings: AgentSettings,
         *,
-        motion: MotionSource,
-        eye: Eye,
-        vision: Vision,
+        motion: MotionSensor,
+        camera_manager: CameraManager,
+        vision: VisionPipeline,
         outbox: Outbox,
         clock: Clock,
-        rhythm: Rhythm,
-        tell_motion: Callable[[MotionState], None] = lambda state: None,
-        beat: Callable[[], None] = lambda: None,
+        sensor_monitor: MotionSensorMonitor,
+        publish_motion: Callable[[MotionState], None] = lambda state: None,
+        heartbeat: Callable[[], None] = lambda: None,
     ) -> None:
-        """`tell_motion` hears when something moves, or no more; `beat` is called while the loop goes round."""
+        """`publish_motion` is called when motion starts or ends, `heartbeat` in each iteration of the loop."""
         self._settings = settings
         self._motion = motion
-        self._eye = eye
+        self._camera_manager = camera_manager
         self._vision = vision
         self._outbox = outbox
         self._clock = clock
-        self._rhythm = rhythm
-        self._tell_motion = tell_motion
-        self._beat = beat
+        self._sensor_monitor = sensor_monitor
+        self._publish_motion = publish_motion
+        self._heartbeat = heartbeat
 
     def run(self, stopping: threading.Event) -> None:
-        """Capture whenever something moves, until `stopping` is set or a file in the camera's place ends."""
-        rests_until_s = 0.0
-        self._tell(moving=False)
+        """Capture whenever there is motion, until `stopping` is set or the file that replaces the camera ends."""
+        resting_until_s = 0.0
+        self._publish_motion_state(is_moving=False)
         while not stopping.is_set():
-            self._beat()
-            moving = self._motion.wait(WAIT_S)
-            self._note(moving=moving)
-            self._eye.watch()
-            if not moving:
+            self._heartbeat()
+            is_moving = self._motion.wait(MOTION_TIMEOUT_S)
+            self._record_motion(is_moving=is_moving)
+            self._camera_manager.poll()
+            if not is_moving:
                 continue
-            if not self._eye.ready or time.monotonic() < rests_until_s:
-                stopping.wait(WAIT_S)
+            if not self._camera_manager.is_ready or time.monotonic() < resting_until_s:
+                stopping.wait(MOTION_TIMEOUT_S)
                 continue
-            begun_s = time.monotonic()
+            start_s = time.monotonic()
             if self._capture(stopping):
                 return
             now_s = time.monotonic()
-            rests_until_s = now_s + self._rhythm.rest_s(now_s - begun_s, now_s)
+            resting_until_s = now_s + self._sensor_monitor.rest_s(now_s - start_s, now_s)
 
-    def _note(self, *, moving: bool) -> bool:
-        """Take in what the sensor says, and tell it on if that is new."""
-        if self._rhythm.note(moving=moving, now_s=time.monotonic()):
-            self._tell(moving=moving)
-        return moving
+    def _record_motion(self, *, is_moving: bool) -> None:
+        """Record a reading of the sensor, and publish it if it has changed."""
+        if self._sensor_monitor.record(is_moving=is_moving, now_s=time.monotonic()):
+            self._publish_motion_state(is_moving=is_moving)
 
-    def _tell(self, *, moving: bool) -> None:
-        self._tell_motion(MotionState(state="on" if moving else "off", since=self._clock.moment().at))
+    def _publish_motion_state(self, *, is_moving: bool) -> None:
+        self._publish_motion(MotionState(state="on" if is_moving else "off", since=self._clock.now().at))
 
     def _capture(self, stopping: threading.Event) -> bool:
-        """Observe while something moves; True if the frames of a file have ended."""
-        capture = uuid7()
-        tracks = Tracks(self._settings.reporting)
-        begun_s = moved_s = time.monotonic()
-        log.info("motion: the camera starts")
-        with self._eye.frames() as frames:
+        """Observe until motion ends; True if the frames of a file have ended."""
+        capture_id = uuid7()
+        stream, tracker = self._vision.open_stream(), Tracker(self._settings.reporting)
+        start_s = last_motion_s = time.monotonic()
+        log.info("motion detected: starting a capture")
+        with self._camera_manager.frames() as frames:
             for frame in frames:
-                self._beat()
+                self._heartbeat()
                 if frame is not None:
-                    self._keep(capture, tracks.see(self._vision.see(frame), frame.arrived_s))
+                    faces = stream.process(frame, frame.arrived_s)
+                    self._store(capture_id, tracker.update(faces, frame.arrived_s))
                 now_s = time.monotonic()
-                moved_s = now_s if self._note(moving=self._motion.moving) else moved_s
-                still = now_s - moved_s >= self._settings.motion.hold_s
-                if still or stopping.is_set() or now_s - begun_s >= self._rhythm.longest_capture_s(now_s):
-                    ended = False
+                is_moving = self._motion.is_moving
+                self._record_motion(is_moving=is_moving)
+                last_motion_s = now_s if is_moving else last_motion_s
+                is_still = now_s - last_motion_s >= self._settings.motion.hold_s
+                if is_still or stopping.is_set() or now_s - start_s >= self._sensor_monitor.max_capture_s(now_s):
+                    has_ended = False
                     break
             else:
-                ended = not self._eye.live
-        self._keep(capture, tracks.finish())
-        log.info("the camera stops")
-        return ended
+                has_ended = not self._camera_manager.is_live
+        self._store(capture_id, tracker.finish())
+        log.info("the capture has ended")
+        return has_ended
 
-    def _keep(self, capture: UUID, sightings: list[Sighting]) -> None:
-        for sighting in sightings:
-            moment = self._clock.moment()
+    def _store(self, capture_id: UUID, summaries: list[TrackSummary]) -> None:
+        for summary in summaries:
+            timestamp = self._clock.now()
             try:
-                self._outbox.append(functools.partial(self._observation, capture, sighting, moment), moment)
+                self._outbox.append(self._draft(capture_id, summary, timestamp), timestamp)
             except DatabaseError as error:
-                log.error("an observation is lost: %s", error)  # a full disk, say; `health` counts it
+                log.error("an observation is lost: %s", error)  # such as on a full disk; the health report counts it
 
-    def _observation(self, capture: UUID, sighting: Sighting, moment: Moment, outbox: UUID, seq: int) -> Observation:
-        scores = Scores.of(sighting.scores)
+    def _draft(self, capture_id: UUID, summary: TrackSummary, timestamp: Timestamp) -> ObservationDraft:
+        scores = Scores.of(summary.scores)
         emotion, confidence = scores.highest()
-        return Observation(
-            id=uuid7(),
+        return ObservationDraft(
             device=self._settings.device,
-            outbox=outbox,
-            seq=seq,
-            capture=capture,
-            track=sighting.track,
-            at=moment.at,
-            clock=moment.state,
+            capture=capture_id,
+            track=summary.track,
+            at=timestamp.at,
+            clock=timestamp.state,
             emotion=emotion,
             confidence=confidence,
             scores=scores,
-            frames=sighting.frames,
-            box=sighting.last.fractions,
+            frames=summary.frames,
+            box=summary.last_face.box_fractions,
             model=self._vision.model_id,
-            latency_ms=sighting.last.latency_ms,
+            latency_ms=summary.last_face.latency_ms,
             agent=VERSION,
         )

@@ -1,4 +1,4 @@
-"""What device, collector and trainer must agree on."""
+"""The contract that the agent, the collector and the trainer share."""
 
 from mien.version import VERSION
 

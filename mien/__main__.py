@@ -1,7 +1,7 @@
-"""`python -m mien`."""
+"""Runs the command line as `python -m mien`."""
 
 import sys
 
-from mien.command import main
+from mien.cli import main
 
 sys.exit(main())

@@ -1,19 +1,19 @@
-"""What the operator can mend: each error is one line with its cure and has an exit code by kind."""
+"""Errors that the user can fix: each is one line with its fix, and each kind has its own exit code."""
 
 
 class MienError(Exception):
-    """An error for the user, printed as one line without a traceback. Everything else is a bug."""
+    """An error for the user, printed as one line without a traceback. Any other exception is a bug."""
 
     exit_code = 1
 
 
 class UsageError(MienError):
-    """A command or a question was given options that make no sense, or do not go together."""
+    """A command or query was given options that are invalid or do not go together."""
 
     exit_code = 2
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
-        """`field` is the one word of a question that is wrong, where it is one."""
+        """`field` is the name of the invalid query parameter, if it is exactly one."""
         super().__init__(message)
         self.field = field
 
@@ -25,25 +25,25 @@ class ConfigurationError(MienError):
 
 
 class ModelError(MienError):
-    """A model file is missing, broken, or disagrees with the contract of this release."""
+    """A model file is missing, broken, or incompatible with this release."""
 
     exit_code = 4
 
 
 class DataError(MienError):
-    """Data, to train on or to import, is missing, damaged or of the wrong form."""
+    """Data to train on or to import is missing, damaged or in the wrong format."""
 
     exit_code = 5
 
 
 class ConnectionRefused(MienError):
-    """The MQTT broker answered and said no."""
+    """The MQTT broker refused the connection."""
 
     exit_code = 6
 
 
 class CameraError(MienError):
-    """A camera or a file in its place gives no frame."""
+    """A camera, or a file in its place, delivers no frames."""
 
     exit_code = 7
 
@@ -55,24 +55,24 @@ class DatabaseError(MienError):
 
 
 class MissingExtra(MienError):
-    """A command needs packages that an extra of mien brings."""
+    """A command needs packages that an extra of mien installs."""
 
     exit_code = 9
 
 
 class TrainingError(MienError):
-    """A training run or an export cannot go on."""
+    """A training run or an export cannot continue."""
 
     exit_code = 10
 
 
-class QueryStopped(MienError):
-    """A question of the log took longer than it may."""
+class QueryTimeout(MienError):
+    """A query of the log exceeded its time limit."""
 
     exit_code = 11
 
 
-class LogBusy(MienError):
-    """As many questions as may be at once are being answered."""
+class TooManyQueries(MienError):
+    """The maximum number of concurrent queries is already running."""
 
     exit_code = 12

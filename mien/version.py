@@ -1,3 +1,3 @@
-"""The release's number, which the agent and the collector tell each other."""
+"""The release number, which the agent and the collector report to each other."""
 
 VERSION = "0.1.0"

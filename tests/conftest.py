@@ -1,40 +1,58 @@
-"""Fixtures of more than one room."""
+"""Fixtures that the tests of several rooms share."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import postgresql
 import pytest
-from mosquitto import Mosquitto, configured
+from mosquitto import Mosquitto, configure_mosquitto
+from postgresql import PostgreSQL, running_postgresql
+
+TESTS = Path(__file__).parent
+SERVICE_FIXTURES = {"start_mosquitto", "postgresql_server", "mosquitto", "broker", "server_broker", "browser", "wheel"}
+SLOW = (
+    *("faults", "flash", "arm64", "broker/demo", "deploy/server/test_compose", "mien/messages/test_decoders"),
+    *(f"trainer/{folder}" for folder in ("commands", "evaluation", "export", "models", "report", "training")),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make quick` leaves out: tests that start a service or a browser, and slow tests."""
+    for item in items:
+        fixtures: set[str] = set(getattr(item, "fixturenames", ()))
+        parameters = getattr(item, "callspec", None)
+        if fixtures & SERVICE_FIXTURES or (parameters and parameters.params.get("log") == "postgresql"):
+            item.add_marker(pytest.mark.service)
+        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).as_posix().startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture
 def start_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
-    """Start mosquitto on a port of its own, with lines of configuration if need be; it ends with the test."""
-    started: list[Mosquitto] = []
+    """A function that starts mosquitto on a free port, with optional configuration lines, until the test ends."""
+    brokers: list[Mosquitto] = []
 
     def start(*lines: str) -> Mosquitto:
-        broker = configured(tmp_path, *lines)
-        started.append(broker)
+        broker = configure_mosquitto(tmp_path, *lines)
+        brokers.append(broker)
         return broker.start()
 
     yield start
-    for broker in started:
+    for broker in brokers:
         broker.kill()
 
 
 @pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[postgresql.PostgreSQL]:
-    """One PostgreSQL server for all tests; each takes a database of its own."""
-    with postgresql.running() as server:
+def postgresql_server() -> Iterator[PostgreSQL]:
+    """One PostgreSQL server for all tests; each test creates its own database."""
+    with running_postgresql() as server:
         yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The path or URL of an emotion log that does not exist yet: each test that asks for it runs on both stores."""
+    """The path or URL of an emotion log that does not exist yet: each test that requests it runs on both databases."""
     if request.param == "sqlite":
         return str(tmp_path / "mien.db")
-    server: postgresql.PostgreSQL = request.getfixturevalue("postgresql_server")
+    server: PostgreSQL = request.getfixturevalue("postgresql_server")
     return server.database(uuid4().hex)

@@ -1,1 +1,1 @@
-"""Builds, trains, evaluates and exports the expression networks."""
+"""Makes the expression model: data, networks, training, evaluation, export."""

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes a folder in which the device's programs run as on a Raspberry Pi OS of 64 bits, on any Debian machine:
+# Creates a folder in which the device's programs run as on 64-bit Raspberry Pi OS, on any Debian machine:
 #   prepare.sh FOLDER [PYTHON]
-# FOLDER/emulator: qemu-user of Debian trixie (that of bookworm crashes XNNPACK). FOLDER/root: trixie's Python 3.13 for
-# arm64, with cloud-init and netplan. FOLDER/site: mien and what it needs, from the wheels that a Pi would get. Nothing of
-# it is set up or started, so no root is needed; programs in it are run by FOLDER/python.
+# FOLDER/emulator: qemu-user from Debian trixie (that of bookworm crashes XNNPACK). FOLDER/root: trixie's Python 3.13 for
+# arm64, with cloud-init and netplan. FOLDER/site: mien and its dependencies, from the wheels that a Pi would install. The
+# packages are unpacked but not configured, so root is not needed. FOLDER/python runs programs in the folder.
 set -euo pipefail
 folder=$(realpath -m "$1")
 python=$(realpath -s "${2:-python3}")
@@ -12,7 +12,7 @@ mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 rm -rf "$folder"
 mkdir -p "$folder"
 
-# extract <architecture> <packages> <folder>: packages and what they depend on, unpacked and no more
+# extract <architecture> <packages> <folder>: unpack packages and their dependencies without configuring them
 extract() {
     mmdebstrap --quiet --variant=extract --keyring=/usr/share/keyrings --architectures="$1" --include="$2" \
         trixie "$3" "$mirror"
@@ -32,7 +32,8 @@ for glibc in 2_36 2_34 2_31 2_28 2_27 2_17; do platforms+=(--platform "manylinux
     "${platforms[@]}" --platform manylinux2014_aarch64 \
     "$(echo "$folder"/wheel/*.whl)[demo]" 'hypothesis>=6.130,<7' 'pytest>=8.4,<10' 'pytest-timeout>=2.4,<3'
 
-# A Cortex-A72 is that of the Pi 4: no int8 dot products. sys.executable is this script, so that tests can start Pythons.
+# Cortex-A72 is the Pi 4's processor, without int8 dot products. sys.executable is this script, so that tests can start
+# further Python processes.
 cat >"$folder/python" <<END
 #!/bin/sh
 export QEMU_CPU=cortex-a72 QEMU_LD_PREFIX='$folder/root' PYTHONHOME='$folder/root/usr' PYTHONPATH='$folder/site:$folder'

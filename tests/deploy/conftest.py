@@ -1,35 +1,35 @@
-"""A server's folder with two devices, its broker, and kits of the devices."""
+"""A server folder with two devices, its MQTT broker, and bundles of the devices."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kits import NewKit, Supervisor, kit_maker
+from bundles import BundleFactory, FakeService, bundle_factory
 from mosquitto import Mosquitto, free_port
 
-from mien.deploy.installer import Installation
-from mien.deploy.server import ServerFolder
+from mien.deploy.installer.installation import Installation
+from mien.deploy.server.folder import ServerFolder
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> ServerFolder:
-    folder = ServerFolder.made(tmp_path / "server", ["localhost", "127.0.0.1"], free_port())
+def server(tmp_path: Path) -> ServerFolder:
+    server = ServerFolder.create(tmp_path / "server", ["localhost", "127.0.0.1"], free_port())
     for name in ("kitchen", "hallway"):
-        folder.add(name)
-    return folder
+        server.add(name)
+    return server
 
 
 @pytest.fixture
-def broker(folder: ServerFolder) -> Iterator[Mosquitto]:
-    broker = Mosquitto(folder.path / "broker" / "mosquitto.conf", folder.server.port)
+def broker(server: ServerFolder) -> Iterator[Mosquitto]:
+    broker = Mosquitto(server.path / "mosquitto" / "mosquitto.conf", server.server.port)
     broker.start()
     yield broker
     broker.stop()
 
 
 @pytest.fixture
-def new_kit(tmp_path: Path, folder: ServerFolder) -> NewKit:
-    return kit_maker(tmp_path, folder)
+def make_bundle(tmp_path: Path, server: ServerFolder) -> BundleFactory:
+    return bundle_factory(tmp_path, server)
 
 
 @pytest.fixture
@@ -38,10 +38,10 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def supervisor() -> Supervisor:
-    return Supervisor()
+def service() -> FakeService:
+    return FakeService()
 
 
 @pytest.fixture
-def installation(root: Path, supervisor: Supervisor) -> Installation:
-    return Installation(root, supervisor)
+def installation(root: Path, service: FakeService) -> Installation:
+    return Installation(root, service)

@@ -1,21 +1,22 @@
-"""An outbox of its own for each test that asks for one."""
+"""Fixtures for an outbox on a machine of the test."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mien.edge.outbox import Outbox
+from mien.edge.delivery.outbox import Outbox
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Path:
+def machine_id_file(tmp_path: Path) -> Path:
     file = tmp_path / "machine-id"
     file.write_text("aaaa\n")
     return file
 
 
 @pytest.fixture
-def open_outbox(tmp_path: Path, machine: Path) -> Callable[..., Outbox]:
-    """Open the test's outbox; a small cap if it says so."""
-    return lambda cap=None: Outbox(tmp_path / "outbox.db", device="hallway", cap=cap, machine_id=machine)
+def open_outbox(tmp_path: Path, machine_id_file: Path) -> Callable[..., Outbox]:
+    """A function that opens the test's outbox, with limits if given."""
+    path = tmp_path / "outbox.db"
+    return lambda limits=None: Outbox(path, device="hallway", limits=limits, machine_id_file=machine_id_file)

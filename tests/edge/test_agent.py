@@ -1,130 +1,139 @@
-"""The agent on its shipped fakes: a scripted pin and a drifting portrait, with the real detector and model."""
+"""The agent on a simulated sensor and the demo camera, with the real detector and model."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import msgspec
 import pytest
-from waiting import wait_for
+from polling import wait_for
 
-import mien.broker
-from mien.classifier import Classifier
 from mien.edge.agent import Agent
-from mien.edge.clock import Clock
-from mien.edge.detector import open_detector
-from mien.edge.eye import Eye
-from mien.edge.motion import open_motion
-from mien.edge.outbox import Outbox
-from mien.edge.rhythm import Rhythm
-from mien.edge.settings import AgentSettings, Camera, Motion, Reporting
-from mien.edge.vision import Vision
+from mien.edge.camera.camera_manager import CameraManager
+from mien.edge.camera.demo_camera import PORTRAIT
+from mien.edge.camera.frame import read_image
+from mien.edge.camera.settings import DemoCameraSettings, FileCameraSettings, RpicamSettings
+from mien.edge.delivery.clock import Clock
+from mien.edge.delivery.outbox import Outbox
+from mien.edge.motion.factory import open_motion_sensor
+from mien.edge.motion.sensor_health import MotionSensorMonitor
+from mien.edge.motion.settings import AlwaysOnSettings, SimulatedMotionSettings
+from mien.edge.settings import AgentSettings, ReportingSettings
+from mien.edge.timer import REAL_TIME, Timer
+from mien.edge.vision.factory import open_detector
+from mien.edge.vision.pipeline import VisionPipeline
 from mien.errors import CameraError
-from mien.motion import MotionState
-from mien.observation import Observation, decode_observation
-
-PORTRAIT = Path(next(iter(mien.broker.__path__))) / "portrait.jpg"
+from mien.messages.motion import MotionState
+from mien.messages.observation import Observation, decode_observation
+from mien.model.classifier import Classifier
 
 SETTINGS = AgentSettings(
     device="hallway",
-    motion=Motion(script=[(0.0, 1.5)], repeat_s=3.0, hold_s=0.2),
-    camera=Camera(kind="portrait", path=str(PORTRAIT), frames_per_second=20),
-    reporting=Reporting(interval_s=0.5),
+    motion=SimulatedMotionSettings(intervals_s=[(0.0, 0.75)], period_s=1.5, hold_s=0.1),
+    camera=DemoCameraSettings(frames_per_second=40),
+    reporting=ReportingSettings(interval_s=0.25),
 )
+TEN_TIMES_AS_FAST = Timer(now_s=lambda: 10 * time.monotonic())
 
 
-def run_until(
+def run_agent(
     settings: AgentSettings,
     folder: Path,
-    enough: Callable[[list[Observation]], bool],
-    told: list[MotionState] | None = None,
+    is_enough: Callable[[list[Observation]], bool],
+    motion_states: list[MotionState] | None = None,
+    camera_timer: Timer = REAL_TIME,
 ) -> list[Observation]:
-    """Run an agent until its outbox holds enough, or until it ends by itself; `told` gets what it says of motion."""
-    told = [] if told is None else told
+    """Run an agent until its outbox holds enough, or until it ends by itself, and record its motion states."""
+    motion_states = [] if motion_states is None else motion_states
     stopping = threading.Event()
-    failure: list[BaseException] = []
-    rhythm, clock = Rhythm(settings.motion), Clock("trusted")
+    errors: list[CameraError] = []
+    sensor_monitor, clock = MotionSensorMonitor(settings.motion), Clock("trusted")
     with (
         Outbox(folder / "outbox.db", device="hallway") as outbox,
-        Eye(settings.camera) as eye,
-        open_motion(settings.motion, eye) as motion,
+        CameraManager(settings.camera, timer=camera_timer) as camera_manager,
+        open_motion_sensor(settings.motion, camera_manager) as motion,
     ):
         agent = Agent(
             settings,
             motion=motion,
-            eye=eye,
-            vision=Vision(settings.faces, detector=open_detector(settings.faces), classifier=Classifier()),
+            camera_manager=camera_manager,
+            vision=VisionPipeline(settings.faces, detector=open_detector(settings.faces), classifier=Classifier()),
             outbox=outbox,
             clock=clock,
-            rhythm=rhythm,
-            tell_motion=told.append,
+            sensor_monitor=sensor_monitor,
+            publish_motion=motion_states.append,
         )
 
         def run() -> None:
             try:
                 agent.run(stopping)
             except CameraError as error:
-                failure.append(error)
+                errors.append(error)
 
-        def seen() -> list[Observation]:
-            return [decode_observation(payload) for _, payload in outbox.ready(1000)]
+        def read_observations() -> list[Observation]:
+            return [decode_observation(payload) for _, payload in outbox.read_publishable(1000)]
 
         thread = threading.Thread(target=run)
         thread.start()
         try:
-            wait_for(lambda: not thread.is_alive() or enough(seen()), 60)
+            wait_for(lambda: not thread.is_alive() or is_enough(read_observations()), 60)
         finally:
             stopping.set()
             thread.join()
-        if failure:
-            raise failure[0]
-        return seen()
+        if errors:
+            raise errors[0]
+        return read_observations()
 
 
-def test_motion_becomes_observations_and_stillness_none(tmp_path: Path) -> None:
-    told: list[MotionState] = []
-    observations = run_until(SETTINGS, tmp_path, lambda seen: len({one.capture for one in seen}) >= 2, told)
-    assert [one.state for one in told][:4] == ["off", "on", "off", "on"]
-    assert {one.device for one in observations} == {"hallway"}
-    assert [one.seq for one in observations] == list(range(1, len(observations) + 1))
-    first = [one for one in observations if one.capture == observations[0].capture]
-    # 1.5 s of movement and 0.2 s of hold at one observation each half second, not the 3 s to the next movement
-    assert 2 <= len(first) <= 5
-    assert {one.track for one in first} == {1}
-    assert {one.clock for one in first} == {"synced"}
-    assert all(one.frames >= 3 for one in first)
+def test_observations_are_made_only_while_there_is_motion(tmp_path: Path) -> None:
+    motion_states: list[MotionState] = []
+
+    def has_two_captures(observations: list[Observation]) -> bool:
+        return len({observation.capture for observation in observations}) >= 2
+
+    observations = run_agent(SETTINGS, tmp_path, has_two_captures, motion_states)
+    assert [state.state for state in motion_states][:4] == ["off", "on", "off", "on"]
+    assert {observation.device for observation in observations} == {"hallway"}
+    assert [observation.seq for observation in observations] == list(range(1, len(observations) + 1))
+    first_capture = [observation for observation in observations if observation.capture == observations[0].capture]
+    # 0.75 s of motion and 0.1 s of hold at one observation each quarter second, not the 1.5 s until the next motion
+    assert 2 <= len(first_capture) <= 5
+    assert {observation.track for observation in first_capture} == {1}
+    assert {observation.clock for observation in first_capture} == {"synced"}
+    assert all(observation.frames >= 3 for observation in first_capture)
 
 
-def test_a_camera_that_dies_ends_a_capture_and_not_the_agent(
+def test_a_failing_camera_ends_a_capture_but_not_the_agent(
     tmp_path: Path, rpicam_vid: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The camera shows the portrait; while the file `gone` is there, it ends at once."""
-    camera = Camera(kind="rpicam", width=320, height=240, frames_per_second=20)
-    settings = msgspec.structs.replace(SETTINGS, camera=camera, motion=Motion(kind="always"))
-    gone = tmp_path / "gone"
+    camera = RpicamSettings(width=320, height=240, frames_per_second=20, warmup_frames=3)
+    settings = msgspec.structs.replace(SETTINGS, camera=camera, motion=AlwaysOnSettings())
+    unplugged = tmp_path / "unplugged"
 
-    def enough(seen: list[Observation]) -> bool:
-        if seen and not gone.exists() and not caplog.records:
-            gone.touch()
-        elif "opened again" in caplog.text:
-            gone.unlink(missing_ok=True)
-        return len({one.capture for one in seen}) >= 2
+    def is_enough(observations: list[Observation]) -> bool:
+        if observations and not unplugged.exists() and not caplog.records:
+            unplugged.touch()
+        elif "reopening the camera" in caplog.text:
+            unplugged.unlink(missing_ok=True)
+        return len({observation.capture for observation in observations}) >= 2
 
-    first, *_, last = run_until(settings, tmp_path, enough)
+    first, *_, last = run_agent(settings, tmp_path, is_enough, camera_timer=TEN_TIMES_AS_FAST)
     assert first.capture != last.capture
-    assert "rpicam-vid gives no frame (the cable is loose)" in caplog.text
+    assert "rpicam-vid delivers no frames (the cable is loose)" in caplog.text
 
 
 @pytest.fixture
 def rpicam_vid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    gray = cv2.resize(cv2.imread(str(PORTRAIT), cv2.IMREAD_GRAYSCALE), (320, 240))
+    """A camera that shows the portrait, and exits while the file `unplugged` exists."""
+    gray = cv2.resize(read_image(PORTRAIT), (320, 240))
     (tmp_path / "frame.yuv").write_bytes(gray.tobytes() + bytes([128]) * (320 * 120))
     program = tmp_path / "rpicam-vid"
     program.write_text(
         "#!/bin/sh\n"
         f"cd {tmp_path}\n"
-        "while ! [ -e gone ]; do cat frame.yuv; sleep 0.05; done\n"
+        "while ! [ -e unplugged ]; do cat frame.yuv; sleep 0.05; done\n"
         "echo the cable is loose >&2; exit 1\n"
     )
     program.chmod(0o755)
@@ -132,24 +141,19 @@ def rpicam_vid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return program
 
 
-def test_a_file_in_the_camera_s_place_ends_the_run(tmp_path: Path) -> None:
-    camera = Camera(kind="file", path=str(PORTRAIT), picture_s=1.6, frames_per_second=20)
-    settings = msgspec.structs.replace(SETTINGS, camera=camera, motion=Motion(script=[(0.0, 1e9)]))
-    observations = run_until(settings, tmp_path, lambda seen: False)
+def test_the_agent_ends_with_the_file_that_replaces_the_camera(tmp_path: Path) -> None:
+    camera = FileCameraSettings(path=str(PORTRAIT), still_duration_s=0.8, frames_per_second=40)
+    settings = msgspec.structs.replace(
+        SETTINGS, camera=camera, motion=SimulatedMotionSettings(intervals_s=[(0.0, 1e9)])
+    )
+    observations = run_agent(settings, tmp_path, lambda observations: False)
     assert len(observations) >= 2
-    assert 20 <= sum(one.frames for one in observations) <= 32  # none is left out, and none is new
+    # almost all of the 32 frames, and none twice
+    assert 20 <= sum(observation.frames for observation in observations) <= 32
 
 
 def test_a_camera_without_frames_is_an_error(tmp_path: Path) -> None:
-    settings = msgspec.structs.replace(SETTINGS, camera=Camera(kind="file", path="/proc/version"))
-    with pytest.raises(CameraError, match="is not a video or picture"):
-        run_until(settings, tmp_path, lambda seen: False)
-
-
-def test_an_unsynchronised_clock_is_admitted(tmp_path: Path) -> None:
-    synchronised = tmp_path / "synchronized"
-    clock = Clock("ntp", synchronised=synchronised)
-    assert clock.state == "unsynced"
-    synchronised.touch()
-    assert clock.state == "synced"
-    assert clock.moment().at.microsecond % 1000 == 0
+    camera = FileCameraSettings(path="/proc/version", frames_per_second=40)
+    settings = msgspec.structs.replace(SETTINGS, camera=camera)
+    with pytest.raises(CameraError, match="is not a video or image"):
+        run_agent(settings, tmp_path, lambda observations: False)

@@ -1,4 +1,4 @@
-"""`mien collect`, but it acknowledges before it commits. The harness must find it out.
+"""`mien collect`, but it acknowledges before it commits, a mistake that the harness must detect.
 
 python careless_collector.py DATABASE PORT
 """
@@ -9,28 +9,28 @@ import threading
 import time
 from collections.abc import Sequence
 
-from mien.broker.arrival import Arrival
-from mien.broker.collector import Collector
-from mien.broker.database import open_for_writing
-from mien.broker.metrics import Metrics
+from mien.broker.database.engine import open_for_writing
+from mien.broker.ingest.collector import Collector
+from mien.broker.ingest.message import IncomingMessage
+from mien.broker.ingest.metrics import Metrics
+from mien.broker.ingest.store import Store
 from mien.broker.settings import CollectorSettings
-from mien.broker.store import Store
-from mien.mqtt import Mqtt
+from mien.mqtt.settings import MqttSettings
 
-BETWEEN_S = 1.0
-"""The moment in which a kill does harm, longer than in life."""
+COMMIT_DELAY_S = 1.0
+"""The window in which a kill loses data, wider than in practice."""
 
 
 class CarelessCollector(Collector):
-    def _commit(self, batch: Sequence[Arrival], stopping: threading.Event) -> None:
-        self._acknowledge(batch, {arrival.envelope.id: None for arrival in batch if arrival.envelope})
-        time.sleep(BETWEEN_S)
+    def _commit(self, batch: Sequence[IncomingMessage], stopping: threading.Event) -> None:
+        self._acknowledge(batch, {message.envelope.id: None for message in batch if message.envelope})
+        time.sleep(COMMIT_DELAY_S)
         super()._commit(batch, stopping)
 
 
 def main() -> None:
     database, port = sys.argv[1:]
-    settings = CollectorSettings(database=database, mqtt=Mqtt(port=int(port)))
+    settings = CollectorSettings(database=database, mqtt=MqttSettings(port=int(port)))
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())

@@ -1,10 +1,10 @@
-"""Kills everything at random moments and then looks for every observation: python harness.py KILLS SEED [options].
+"""Kills everything at random moments, then accounts for every observation: python harness.py KILLS SEED [options].
 
-Two full agents on scripted sensors and a fleet of real outbox and uplink processes send through a TCP proxy and a real
-mosquitto to real collectors. kill -9 of agents, senders, broker (sometimes with its persistence file gone) and
-collectors; the network is cut; disks are full for a while. Ends with one line:
-kills=… in_flight=… sent=… stored=… rejected=… dropped=… waiting=… lost=… doubled=…
-in_flight counts the kills at whose moment rows stood in an outbox without an answer.
+Two complete agents with simulated motion, and a fleet of real outbox and publisher processes, send through a TCP proxy
+and a real mosquitto to real collectors. Agents, senders, broker (sometimes with its persistence file deleted) and
+collectors are killed with kill -9, the network is cut, and disks are full for a while. Prints one last line:
+kills=… in_flight=… sent=… stored=… rejected=… dropped=… waiting=… lost=… duplicated=…
+in_flight counts the kills at whose moment an outbox contained unacknowledged rows.
 """
 
 import argparse
@@ -20,39 +20,48 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import journal
-import postgresql
-from mosquitto import configured
+from journal import DeliveryReport, account_for, count_waiting, create_outbox
+from mosquitto import configure_mosquitto
+from postgresql import running_postgresql
 from proxy import Proxy
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 MIEN = [sys.executable, "-m", "mien"]
-PATIENCE = 10
-"""Rounds in which fewer rows must come to wait, before the harness gives up on them."""
-AGENT = """
+MAX_ROUNDS_WITHOUT_PROGRESS = 10
+"""Rounds without fewer waiting rows after which the harness gives up on them."""
+FAULT_PROBABILITY = 0.15
+"""Of a network cut, and of a full disk, after each kill."""
+AGENT_CONFIG = """
 device = "{device}"
 outbox = "{outbox}"
 clock = "trusted"
 [mqtt]
 port = {port}
 [motion]
-script = [[0.0, 6.0], [7.0, 12.0]]
-repeat_s = 13.0
+kind = "simulated"
+intervals_s = [[0.0, 6.0], [7.0, 12.0]]
+period_s = 13.0
 hold_s = 0.5
 [camera]
-kind = "portrait"
-path = "{portrait}"
+kind = "demo"
 width = 320
 height = 240
 frames_per_second = 5.0
 [reporting]
 interval_s = 0.25
-fewest_frames = 1
+min_frames = 1
+"""
+COLLECTOR_CONFIG = """
+name = "{name}"
+database = "{database}"
+shared_subscription = {shared_subscription}
+[mqtt]
+port = {port}
 """
 
 
 @dataclass(slots=True)
-class Program:
+class KillableProcess:
     """A process that is killed and started again."""
 
     command: list[str]
@@ -62,7 +71,7 @@ class Program:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            environment = os.environ | {"PYTHONPATH": str(HERE.parent / "support")}
+            environment = os.environ | {"PYTHONPATH": str(FOLDER.parent / "support")}
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd=self.log.parent, env=environment)
 
     def kill(self) -> None:
@@ -70,15 +79,15 @@ class Program:
             self.process.kill()
             self.process.wait()
 
-    def limit_files(self, size: int) -> None:
-        """Let the process write no file beyond a size; RLIM_INFINITY lifts it."""
+    def limit_file_size(self, size_bytes: int) -> None:
+        """Prevent the process from growing any file beyond a size; RLIM_INFINITY removes the limit."""
         if self.process is not None and self.process.poll() is None:
-            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
 
 
-def stop(programs: Iterable[Program]) -> None:
-    """End programs as a person would, and wait for all of them."""
-    running = [program.process for program in programs if program.process is not None]
+def terminate(processes: Iterable[KillableProcess]) -> None:
+    """Terminate processes as a user would, and wait for all of them."""
+    running = [process.process for process in processes if process.process is not None]
     for process in running:
         process.terminate()
     for process in running:
@@ -90,32 +99,32 @@ def stop(programs: Iterable[Program]) -> None:
 
 
 @dataclass(slots=True)
-class Plan:
-    """What to run and how hard to hit it."""
+class FaultPlan:
+    """What to run, and which faults to inject."""
 
     folder: Path
     kills: int
     seed: int
     senders: int = 6
     agents: int = 2
-    rows_a_second: float = 12.0
-    between_kills_s: float = 0.6
+    rows_per_s: float = 12.0
+    kill_interval_s: float = 0.6
     shared_log: str = ""
-    """PostgreSQL's URL, for two collectors that share it; else a SQLite file and one collector."""
+    """PostgreSQL URL, for two collectors that share it; otherwise a SQLite file and one collector."""
     victims: tuple[str, ...] = ("device",) * 5 + ("collector",) * 3 + ("broker",) * 2
-    """What is killed, each as often as it stands here."""
+    """What is killed, with its frequency."""
     careless: str = ""
-    """`sender` or `collector`: a mistake that the harness must find."""
-    say: Callable[[str], None] = lambda line: None
+    """`sender` or `collector`: a mistake that the harness must detect."""
+    report: Callable[[str], None] = lambda line: None
 
 
-class Harness:
-    """All programs of one run."""
+class FaultHarness:
+    """All processes of one run."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: FaultPlan) -> None:
         self._plan = plan
         self._random = random.Random(plan.seed)
-        self._broker = configured(
+        self._broker = configure_mosquitto(
             plan.folder,
             "allow_anonymous true",
             "persistence true",
@@ -126,130 +135,150 @@ class Harness:
         self.log = plan.shared_log or str(plan.folder / "mien.db")
         self.outboxes: list[Path] = []
 
-    def run(self) -> tuple[journal.Account, int]:
-        """Start, hit, let settle, account; with it the number of kills that met rows in flight."""
-        self._broker.start()
-        with Proxy(self._broker.port) as devices_way, Proxy(self._broker.port) as collectors_way:
-            collectors = self._collectors(collectors_way.port)
-            devices = self._devices(devices_way.port)
-            for program in [*collectors, *devices]:
-                program.start()
-            self._settle(longest_s=60, until=lambda: self._waiting() > 0)
-            try:
-                in_flight = self._hit(devices, collectors, [devices_way, collectors_way])
-                stop(devices)
-                self._finish(devices, collectors)
-            finally:
-                stop([*devices, *collectors])
-                self._broker.kill()
-        return journal.account(self.outboxes, self.log), in_flight
+    def run(self) -> tuple[DeliveryReport, int]:
+        """Start everything, inject faults, let the rows drain, and account for them.
 
-    def _collectors(self, port: int) -> list[Program]:
+        Also returns the number of kills while rows were in flight.
+        """
+        self._broker.start()
+        with Proxy(self._broker.port) as device_proxy, Proxy(self._broker.port) as collector_proxy:
+            collectors = self._create_collectors(collector_proxy.port)
+            devices = self._create_devices(device_proxy.port)
+            for process in [*collectors, *devices]:
+                process.start()
+            self._wait_until(lambda: self._count_waiting() > 0, timeout_s=60)
+            try:
+                in_flight = self._inject_faults(devices, collectors, [device_proxy, collector_proxy])
+                terminate(devices)
+                self._drain(devices, collectors)
+            finally:
+                terminate([*devices, *collectors])
+                self._broker.kill()
+        return account_for(self.outboxes, self.log), in_flight
+
+    def _create_collectors(self, port: int) -> list[KillableProcess]:
         folder = self._plan.folder
         if self._plan.careless == "collector":
-            command = [sys.executable, str(HERE / "careless_collector.py"), self.log, str(port)]
-            return [Program(command, folder / "collector.log")]
-        names = ["one", "two"] if self._plan.shared_log else ["one"]
-        programs = []
-        for name in names:
+            command = [sys.executable, str(FOLDER / "careless_collector.py"), self.log, str(port)]
+            return [KillableProcess(command, folder / "collector.log")]
+        shared_subscription = "true" if self._plan.shared_log else "false"
+        processes = []
+        for name in ["one", "two"] if self._plan.shared_log else ["one"]:
             config = folder / f"{name}.toml"
-            share = "true" if self._plan.shared_log else "false"
-            config.write_text(f'name = "{name}"\ndatabase = "{self.log}"\nshare = {share}\n[mqtt]\nport = {port}\n')
-            programs.append(Program([*MIEN, "collect", "--config", str(config)], folder / f"{name}.log"))
-        return programs
+            config.write_text(
+                COLLECTOR_CONFIG.format(
+                    name=name, database=self.log, shared_subscription=shared_subscription, port=port
+                )
+            )
+            processes.append(KillableProcess([*MIEN, "collect", "--config", str(config)], folder / f"{name}.log"))
+        return processes
 
-    def _devices(self, port: int) -> list[Program]:
-        folder, programs = self._plan.folder, []
+    def _create_devices(self, port: int) -> list[KillableProcess]:
+        folder = self._plan.folder
+        processes = []
         for number in range(self._plan.agents):
             device = f"agent-{number}"
-            outbox, config = self._outbox(device), folder / f"{device}.toml"
-            portrait = HERE.parents[1] / "broker" / "portrait.jpg"
-            config.write_text(AGENT.format(device=device, outbox=outbox, port=port, portrait=portrait))
-            programs.append(Program([*MIEN, "agent", "run", "--config", str(config)], folder / f"{device}.log", outbox))
+            outbox, config = self._create_outbox(device), folder / f"{device}.toml"
+            config.write_text(AGENT_CONFIG.format(device=device, outbox=outbox, port=port))
+            command = [*MIEN, "agent", "--config", str(config)]
+            processes.append(KillableProcess(command, folder / f"{device}.log", outbox))
         for number in range(self._plan.senders):
             device = f"sender-{number}"
-            outbox = self._outbox(device)
-            command = [sys.executable, str(HERE / "sender.py"), device, str(outbox), str(port)]
-            # One of them is full as soon as nobody answers for a second or two.
-            rate, cap = (4 * self._plan.rows_a_second, 100) if number == 0 else (self._plan.rows_a_second, 100_000)
-            command += [str(rate), str(cap)]
+            outbox = self._create_outbox(device)
+            # The first outbox is full as soon as no collector acknowledges for a second or two.
+            rate, max_rows = (4 * self._plan.rows_per_s, 100) if number == 0 else (self._plan.rows_per_s, 100_000)
+            command = [
+                sys.executable,
+                str(FOLDER / "sender.py"),
+                device,
+                str(outbox),
+                str(port),
+                str(rate),
+                str(max_rows),
+            ]
             command += ["careless"] if self._plan.careless == "sender" else []
-            programs.append(Program(command, folder / f"{device}.log", outbox))
-        return programs
+            processes.append(KillableProcess(command, folder / f"{device}.log", outbox))
+        return processes
 
-    def _outbox(self, device: str) -> Path:
+    def _create_outbox(self, device: str) -> Path:
         path = self._plan.folder / f"{device}.db"
-        journal.begin(path, device)
+        create_outbox(path, device)
         self.outboxes.append(path)
         return path
 
-    def _hit(self, devices: list[Program], collectors: list[Program], ways: list[Proxy]) -> int:
+    def _inject_faults(
+        self, devices: list[KillableProcess], collectors: list[KillableProcess], proxies: list[Proxy]
+    ) -> int:
         in_flight = 0
         for number in range(1, self._plan.kills + 1):
-            time.sleep(self._random.expovariate(1 / self._plan.between_kills_s))
+            time.sleep(self._random.expovariate(1 / self._plan.kill_interval_s))
             victim = self._random.choice(self._plan.victims)
             if victim == "broker":
-                in_flight += self._waiting() > 0
+                in_flight += self._count_waiting() > 0
                 self._broker.kill()
                 if self._random.random() < 0.5:
                     (self._plan.folder / "mosquitto.db").unlink(missing_ok=True)
                 time.sleep(self._random.uniform(0, 0.5))
                 self._broker.start()
             else:
-                program = self._random.choice(devices if victim == "device" else collectors)
-                in_flight += (journal.waiting(program.outbox) if program.outbox else self._waiting()) > 0
-                program.kill()
-                program.start()
-            if self._random.random() < 0.15:
-                self._cut(self._random.choice(ways))
-            if self._random.random() < 0.15:
-                self._fill(self._random.choice([*devices, *collectors]))
+                process = self._random.choice(devices if victim == "device" else collectors)
+                in_flight += (count_waiting(process.outbox) if process.outbox else self._count_waiting()) > 0
+                process.kill()
+                process.start()
+            if self._random.random() < FAULT_PROBABILITY:
+                self._cut_network(self._random.choice(proxies))
+            if self._random.random() < FAULT_PROBABILITY:
+                self._fill_disk(self._random.choice([*devices, *collectors]))
             if number % 25 == 0:
-                self._plan.say(f"{number} kills, {self._waiting()} rows wait")
+                self._plan.report(f"{number} kills, {self._count_waiting()} rows waiting")
         return in_flight
 
-    def _cut(self, way: Proxy) -> None:
-        way.cut = True
-        way.break_all()
+    def _cut_network(self, proxy: Proxy) -> None:
+        proxy.cut = True
+        proxy.break_all()
         time.sleep(self._random.uniform(0.1, 1.0))
-        way.cut = False
+        proxy.cut = False
 
-    def _fill(self, program: Program) -> None:
-        """No byte more than now for a while, as on a full disk."""
+    def _fill_disk(self, process: KillableProcess) -> None:
+        """Prevent files from growing for a while, as on a full disk."""
         files = [*self._plan.folder.glob("*.db"), *self._plan.folder.glob("*.db-wal")]
-        program.limit_files(min(file.stat().st_size for file in files if file.stat().st_size))
+        process.limit_file_size(min(file.stat().st_size for file in files if file.stat().st_size))
         time.sleep(self._random.uniform(0.1, 1.0))
-        program.limit_files(resource.RLIM_INFINITY)
+        process.limit_file_size(resource.RLIM_INFINITY)
 
-    def _finish(self, devices: list[Program], collectors: list[Program]) -> None:
-        """Let everything run without harm until every row has its answer; new rows come for a moment only."""
-        for program in collectors:
-            if program.process is None or program.process.poll() is not None:
-                program.start()
-        fewest, patience = self._waiting() + 1, PATIENCE
-        while patience and (left := [one for one in devices if one.outbox and journal.waiting(one.outbox)]):
-            patience = PATIENCE if self._waiting() < fewest else patience - 1
-            fewest = min(fewest, self._waiting())
-            for program in left:
-                program.start()
+    def _drain(self, devices: list[KillableProcess], collectors: list[KillableProcess]) -> None:
+        """Run everything without faults until every row is acknowledged; devices run in short rounds."""
+        for process in collectors:
+            if process.process is None or process.process.poll() is not None:
+                process.start()
+        min_waiting, rounds_left = self._count_waiting() + 1, MAX_ROUNDS_WITHOUT_PROGRESS
+        while rounds_left and (
+            pending := [device for device in devices if device.outbox and count_waiting(device.outbox)]
+        ):
+            waiting = self._count_waiting()
+            rounds_left = MAX_ROUNDS_WITHOUT_PROGRESS if waiting < min_waiting else rounds_left - 1
+            min_waiting = min(min_waiting, waiting)
+            for process in pending:
+                process.start()
             time.sleep(3)
-            stop(left)  # they wait some seconds for their last answers
+            terminate(pending)  # they wait some seconds for their last acknowledgements
 
-    def _waiting(self) -> int:
-        return sum(journal.waiting(path) for path in self.outboxes)
+    def _count_waiting(self) -> int:
+        return sum(count_waiting(path) for path in self.outboxes)
 
     @staticmethod
-    def _settle(*, longest_s: float, until: Callable[[], bool]) -> None:
-        ends_s = time.monotonic() + longest_s
-        while time.monotonic() < ends_s and not until():
+    def _wait_until(condition: Callable[[], bool], *, timeout_s: float) -> None:
+        """Wait until the condition holds, or until the timeout."""
+        deadline_s = time.monotonic() + timeout_s
+        while time.monotonic() < deadline_s and not condition():
             time.sleep(0.1)
 
 
-def sentence(account: journal.Account, kills: int, in_flight: int) -> str:
+def summary_line(report: DeliveryReport, kills: int, in_flight: int) -> str:
     """The last line of a run."""
-    names = ("sent", "stored", "rejected", "dropped", "waiting", "lost", "doubled")
-    figures = " ".join(f"{name}={getattr(account, name)}" for name in names)
-    return f"kills={kills} in_flight={in_flight} {figures}"
+    names = ("sent", "stored", "rejected", "dropped", "waiting", "lost", "duplicated")
+    counts = " ".join(f"{name}={getattr(report, name)}" for name in names)
+    return f"kills={kills} in_flight={in_flight} {counts}"
 
 
 def main() -> int:
@@ -259,16 +288,16 @@ def main() -> int:
     parser.add_argument("--postgresql", action="store_true", help="two collectors on one PostgreSQL database")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mien-faults-") as folder, ExitStack() as stack:
-        plan = Plan(Path(folder), options.kills, options.seed, say=lambda line: print(line, file=sys.stderr))
+        plan = FaultPlan(Path(folder), options.kills, options.seed, report=lambda line: print(line, file=sys.stderr))
         if options.postgresql:
-            plan.shared_log = stack.enter_context(postgresql.running()).database("mien")
-        account, in_flight = Harness(plan).run()
-        print(sentence(account, options.kills, in_flight))
-        for name, problem in account.problems.items():
+            plan.shared_log = stack.enter_context(running_postgresql()).database("mien")
+        report, in_flight = FaultHarness(plan).run()
+        print(summary_line(report, options.kills, in_flight))
+        for name, problem in report.problems.items():
             print(f"mien db check: {name}: {problem}")
-        if account.missing:
-            print(f"mien db check: {account.missing} numbers are missing")
-    return int(bool(account.lost or account.doubled or account.forged or account.problems or account.missing))
+        if report.missing:
+            print(f"mien db check: {report.missing} numbers are missing")
+    return int(bool(report.lost or report.duplicated or report.forged or report.problems or report.missing))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A TCP proxy that can cut the network: what the tests put between devices and the MQTT broker."""
+"""A TCP proxy between clients and the MQTT broker that can cut the network."""
 
 import contextlib
 import selectors
@@ -7,23 +7,23 @@ import threading
 import time
 from typing import Self
 
-PIECE = 65536
+RECEIVE_BYTES = 65536
 
 
 class Proxy:
-    """Passes bytes between its own port and another until it is cut; use as a context manager."""
+    """Forwards bytes between its own port and a target port until it is cut; use as a context manager."""
 
     def __init__(self, target_port: int) -> None:
-        self._target = target_port
+        self._target_port = target_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._lock = threading.Lock()
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._closed = False
         self.cut = False
-        """While true, nobody gets through."""
+        """While true, new connections are closed at once."""
         self.silent = False
-        """While true, those who are connected hear nothing from the other side."""
+        """While true, clients receive nothing from the target."""
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self) -> Self:
@@ -36,12 +36,12 @@ class Proxy:
         self.break_all()
 
     def break_all(self) -> None:
-        """End all connections in the middle of whatever they carry."""
+        """Close all connections, in the middle of whatever they transfer."""
         with self._lock:
             for pair in self._pairs:
-                for side in pair:
+                for connection in pair:
                     with contextlib.suppress(OSError):
-                        side.shutdown(socket.SHUT_RDWR)
+                        connection.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         while not self._closed:
@@ -49,14 +49,14 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._carry, args=[client], daemon=True).start()
+            threading.Thread(target=self._serve, args=[client], daemon=True).start()
 
-    def _carry(self, client: socket.socket) -> None:
+    def _serve(self, client: socket.socket) -> None:
         with client:
             if self.cut:
                 return
             try:
-                server = socket.create_connection(("127.0.0.1", self._target), timeout=2)
+                server = socket.create_connection(("127.0.0.1", self._target_port), timeout=2)
             except OSError:
                 return
             with server:
@@ -65,11 +65,11 @@ class Proxy:
                 with self._lock:
                     self._pairs.add(pair)
                 with contextlib.suppress(OSError):
-                    self._pass_on(client, server)
+                    self._forward(client, server)
                 with self._lock:
                     self._pairs.discard(pair)
 
-    def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
+    def _forward(self, client: socket.socket, server: socket.socket) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(client, selectors.EVENT_READ, server)
             selector.register(server, selectors.EVENT_READ, client)
@@ -78,7 +78,7 @@ class Proxy:
                     if self.silent and key.fileobj is server:
                         time.sleep(0.01)
                         continue
-                    data = key.fileobj.recv(PIECE)  # type: ignore[union-attr]
+                    data = key.fileobj.recv(RECEIVE_BYTES)  # type: ignore[union-attr]
                     if not data:
                         return
                     key.data.sendall(data)

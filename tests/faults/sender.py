@@ -1,6 +1,6 @@
-"""A device without a camera: the real outbox and the real uplink, and observations made up at a steady rate.
+"""A device without a camera: the real outbox and publisher, with synthetic observations at a steady rate.
 
-python sender.py DEVICE OUTBOX PORT ROWS_A_SECOND CAP_ROWS [careless]
+python sender.py DEVICE OUTBOX PORT ROWS_PER_S MAX_ROWS [careless]
 """
 
 import random
@@ -8,52 +8,50 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from uuid import UUID
 
-from samples import make_observation
+from samples import make_draft
 
-from mien.edge.clock import Clock
-from mien.edge.outbox import Cap, Outbox
-from mien.edge.uplink import Uplink
+from mien.edge.delivery.clock import Clock
+from mien.edge.delivery.outbox import Outbox, OutboxLimits
+from mien.edge.delivery.publisher import Publisher
 from mien.errors import DatabaseError
-from mien.mqtt import Mqtt
-from mien.observation import Observation
+from mien.mqtt.settings import MqttSettings
 
-SPOILT_SHARE = 0.01
-"""Of the observations are such as a collector rejects."""
+INVALID_SHARE = 0.01
+"""Share of the observations that a collector must reject."""
+DRAIN_S = 5.0
 
 
-class CarelessUplink(Uplink):
-    """Deletes a row as soon as it is published, as if the broker could be trusted. The harness must find it out."""
+class CarelessPublisher(Publisher):
+    """Deletes each row as soon as it is published, a mistake that the harness must detect."""
 
-    def _send(self) -> None:
-        super()._send()
-        self._outbox.stored(list(self._published))
+    def _publish_observations(self, now_s: float) -> None:
+        super()._publish_observations(now_s)
+        self._outbox.delete_stored(list(self._published))
 
 
 def main() -> None:
-    device, path, port, rows_a_second, cap_rows, *careless = sys.argv[1:]
+    device, path, port, rows_per_s, max_rows, *careless = sys.argv[1:]
     clock = Clock("trusted")
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
 
-    def build(outbox: UUID, seq: int) -> Observation:
-        moment = clock.moment()
-        frames = 0 if random.random() < SPOILT_SHARE else 3
-        return make_observation(outbox, seq, device=device, at=moment.at, frames=frames)
-
-    kind = CarelessUplink if careless else Uplink
+    publisher_type = CarelessPublisher if careless else Publisher
     with (
-        Outbox(Path(path), device=device, cap=Cap(rows=int(cap_rows))) as outbox,
-        kind(Mqtt(port=int(port)), device=device, model_id="0123456789ab", outbox=outbox, clock=clock) as uplink,
+        Outbox(Path(path), device=device, limits=OutboxLimits(max_rows=int(max_rows))) as outbox,
+        publisher_type(
+            MqttSettings(port=int(port)), device=device, model_id="0123456789ab", outbox=outbox, clock=clock
+        ) as publisher,
     ):
-        while not stopping.wait(random.expovariate(float(rows_a_second))):
+        while not stopping.wait(random.expovariate(float(rows_per_s))):
+            timestamp = clock.now()
+            frames = 0 if random.random() < INVALID_SHARE else 3
             try:
-                outbox.append(build, clock.moment())
+                outbox.append(make_draft(device=device, at=timestamp.at, frames=frames), timestamp)
             except DatabaseError as error:
                 print(error, file=sys.stderr)
-        uplink.drain(5.0)
+        publisher.drain(DRAIN_S)
 
 
 if __name__ == "__main__":

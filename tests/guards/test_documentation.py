@@ -1,4 +1,4 @@
-"""The documents say what is there: every command, option, setting, topic and exit code."""
+"""The documentation covers every command, option, setting, topic and exit code, and states the model's scores."""
 
 import re
 from pathlib import Path
@@ -8,37 +8,39 @@ import pytest
 from typer.main import get_command
 
 import mien.errors
-from mien.command import _application
-from mien.configuration import programs, settings_type_of, show
+from mien.cli import create_app
 from mien.errors import MienError
-from mien.topics import Topics
+from mien.messages.topics import Topics
+from mien.settings.display import to_toml
+from mien.settings.registry import configurable_programs, settings_type_of
+from mien.settings.struct_fields import field_docstrings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def commands() -> list[str]:
-    """Every verb, groups' verbs included."""
-    root = get_command(_application()[0])
+def command_names() -> list[str]:
+    """Every command, with those of groups as `GROUP COMMAND`."""
+    root = get_command(create_app()[0])
     names = []
     for name, command in root.commands.items():  # type: ignore[attr-defined]
-        inner = getattr(command, "commands", None)
-        names += [f"{name} {verb}" for verb in inner] if inner else [name]
+        subcommands = getattr(command, "commands", None)
+        names += [f"{name} {subcommand}" for subcommand in subcommands] if subcommands else [name]
     return names
 
 
-@pytest.mark.parametrize("name", commands())
-def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
-    command = get_command(_application()[0])
-    for verb in name.split():
-        command = command.commands[verb]  # type: ignore[attr-defined]
+@pytest.mark.parametrize("name", command_names())
+def test_every_command_has_help_and_is_in_the_readme(name: str) -> None:
+    command = get_command(create_app()[0])
+    for part in name.split():
+        command = command.commands[part]  # type: ignore[attr-defined]
     assert command.help
     for parameter in command.params:
         assert getattr(parameter, "help", None), f"mien {name}: {parameter.name} has no help"
     assert f"mien {name}" in README
 
 
-def test_every_topic_stands_in_the_readme() -> None:
+def test_every_topic_is_in_the_readme() -> None:
     topics = Topics()
     for topic in (
         topics.observation("<device>"),
@@ -51,64 +53,70 @@ def test_every_topic_stands_in_the_readme() -> None:
         assert f"`{topic}`" in README
 
 
-def test_every_exit_code_stands_in_the_readme() -> None:
-    codes = {error.exit_code for error in vars(mien.errors).values() if _is_error(error)}
+def test_every_exit_code_is_in_the_readme() -> None:
+    codes = {error.exit_code for error in vars(mien.errors).values() if _is_error_class(error)}
     table = re.findall(r"^\| (\d+) \|", README, re.MULTILINE)
     assert {str(code) for code in codes} <= set(table)
 
 
-def _is_error(thing: object) -> bool:
-    return isinstance(thing, type) and issubclass(thing, MienError)
+def _is_error_class(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, MienError)
 
 
-@pytest.mark.parametrize("program", programs())
+@pytest.mark.parametrize("program", configurable_programs())
 def test_the_documented_settings_are_the_settings(program: str) -> None:
     settings_type = settings_type_of(program)
     settings = settings_type(device="hallway") if program == "agent" else settings_type()
     document = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert show(settings) in document, f"paste `mien config show {program}` of the defaults into docs/settings.md"
+    expected = to_toml(settings, all_kinds=True)
+    hint = f"paste to_toml({settings_type.__name__}(), all_kinds=True) of mien.settings.display into docs/settings.md"
+    assert f"## {program}.toml\n\n```toml\n{expected}```\n" in document, hint
 
 
-def test_the_readme_states_the_scores_on_the_model_s_card() -> None:
-    from mien.classifier import Classifier
+def test_the_readme_states_the_scores_on_the_model_card() -> None:
+    from mien.model.classifier import Classifier
 
     evaluation = Classifier().card.evaluation
     assert f"{evaluation.accuracy:.1%}" in README
     assert f"{evaluation.macro_f1:.2f}" in README
 
 
-def test_the_documented_model_card_is_the_shipped_model_s() -> None:
-    from mien.card import DEFAULT_MODEL, read_model
-    from mien.trainer.model_card import model_card
+def test_the_documented_model_card_is_that_of_the_default_model() -> None:
+    from mien.model.model_card import DEFAULT_MODEL, read_model
+    from mien.trainer.report.model_card import format_model_card
 
     document = (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8")
-    assert document == model_card(read_model(DEFAULT_MODEL)[1]), "write `mien card` into docs/model-card.md"
+    expected = format_model_card(read_model(DEFAULT_MODEL)[1])
+    assert document == expected, "write `mien model card` into docs/model-card.md"
 
 
-def test_the_options_of_train_begin_as_the_recipe_does() -> None:
-    from mien.trainer.settings import Recipe
+def test_the_options_of_train_are_the_fields_of_the_recipe() -> None:
+    from mien.trainer.recipe import Recipe
 
-    command = get_command(_application()[0]).commands["train"]  # type: ignore[attr-defined]
+    command = get_command(create_app()[0]).commands["train"]  # type: ignore[attr-defined]
     recipe = msgspec.structs.asdict(Recipe())
-    offered = {option.name: option.default for option in command.params if option.name in recipe}
-    not_a_constant = {"mixed_precision", "warmup_epochs", "average_momentum"}
-    assert offered.keys() >= recipe.keys() - not_a_constant
-    assert {name: recipe[name] for name in offered.keys() - not_a_constant} == {
-        name: default for name, default in offered.items() if name not in not_a_constant
-    }
+    docstrings = field_docstrings(Recipe)
+    options = {option.name: option for option in command.params if option.name in recipe}
+    others = {option.name for option in command.params} - recipe.keys()
+    assert list(options) == list(recipe)
+    assert {name: option.default for name, option in options.items()} == recipe
+    assert others == {"data", "run", "ferplus", "recipe_file", "resume", "tensorboard"}
+    for name, option in options.items():
+        assert option.opts == [f"--{name.replace('_', '-')}"]
+        assert option.help.startswith(docstrings[name].partition(". ")[0])
 
 
-def test_the_file_s_links_lead_somewhere() -> None:
+def test_links_to_files_lead_to_existing_files() -> None:
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
 def test_the_readme_s_steps_are_those_that_make_test_flash_runs() -> None:
-    steps = (ROOT / "deploy" / "README.md").read_text().splitlines()
-    real = README.split("## Run it for real")[1].split("## Read files")[0]
-    shown = [
-        line for line in real.splitlines() if line.startswith(("mien server", "mien device", "mien flash", "sudo "))
+    tested = (ROOT / "deploy" / "README.md").read_text().splitlines()
+    section = README.split("## Run it for real")[1].split("## Read files")[0]
+    documented = [
+        line for line in section.splitlines() if line.startswith(("mien server", "mien device", "mien flash", "sudo "))
     ]
-    assert len(shown) >= 5
-    assert set(shown) <= set(steps)
+    assert len(documented) >= 5
+    assert set(documented) <= set(tested)

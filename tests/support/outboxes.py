@@ -1,48 +1,42 @@
-"""What tests put into an outbox, and the machine that it stands on."""
+"""Observations for an outbox under test, and the simulated clocks of its machine."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
 
-from samples import make_observation
+from samples import make_draft
 
-from mien.edge.clock import Clock, Moment
-from mien.edge.outbox import Outbox
-from mien.observation import Observation
+from mien.edge.delivery.clock import Clock, Timestamp
+from mien.edge.delivery.outbox import Outbox
+from mien.messages.observation import Observation
 
 NOW = datetime(2026, 11, 22, 14, 30, tzinfo=UTC)
-MOMENT = Moment(NOW, "synced", "boot-1", 1000)
+TIMESTAMP = Timestamp(NOW, "synced", "boot-1", 1000)
 
 
-def build(**changes: object) -> Callable[[UUID, int], Observation]:
-    return lambda outbox, seq: make_observation(outbox, seq, **changes)
-
-
-def append(outbox: Outbox, count: int) -> None:
+def append_observations(outbox: Outbox, count: int) -> None:
     for _ in range(count):
-        outbox.append(build(), MOMENT)
+        outbox.append(make_draft(), TIMESTAMP)
 
 
-class Machine:
-    """A device's clocks and its start, as a test sets them."""
+class SimulatedMachine:
+    """A device's clocks and boot ID, as the test sets them."""
 
     def __init__(self, folder: Path) -> None:
         self.wall_s = NOW.timestamp()
-        self.running_s = 10.0
-        self.synchronised = folder / "synchronised"
-        self.boot_id = folder / "boot_id"
-        self.boot_id.write_text("boot-1\n")
+        self.uptime_s = 10.0
+        self.synchronized_file = folder / "synchronized"
+        self.boot_id_file = folder / "boot_id"
+        self.boot_id_file.write_text("boot-1\n")
 
     def clock(self) -> Clock:
         return Clock(
             "ntp",
-            synchronised=self.synchronised,
-            boot_id=self.boot_id,
+            synchronized_file=self.synchronized_file,
+            boot_id_file=self.boot_id_file,
             wall_s=lambda: self.wall_s,
-            running_s=lambda: self.running_s,
+            uptime_s=lambda: self.uptime_s,
         )
 
     def observe(self, outbox: Outbox, clock: Clock) -> Observation:
-        moment = clock.moment()
-        return outbox.append(build(at=moment.at, clock=moment.state), moment)
+        timestamp = clock.now()
+        return outbox.append(make_draft(at=timestamp.at, clock=timestamp.state), timestamp)

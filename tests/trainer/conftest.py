@@ -1,4 +1,4 @@
-"""Training data without faces, and one small trained run for all tests that need a model."""
+"""Training data without faces, and one small finished run for all tests that need a model."""
 
 import os
 
@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from samples import fer2013_csv, ferplus_csv
 
-from mien.command import main
-from mien.trainer.dataset import Dataset
-from mien.trainer.fer2013 import read_fer2013
-from mien.trainer.run import Run
+from mien.cli import main
+from mien.trainer.data.dataset import Dataset
+from mien.trainer.data.fer2013 import read_fer2013
+from mien.trainer.run_folder import RunFolder
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +25,8 @@ def csv_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def votes_file(csv_file: Path) -> Path:
-    """FER+'s form for the same rows."""
+def ferplus_file(csv_file: Path) -> Path:
+    """FER+'s votes for the same rows."""
     file = csv_file.parent / "fer2013new.csv"
     file.write_text(ferplus_csv())
     return file
@@ -38,17 +38,17 @@ def data(csv_file: Path) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def voted(data: Dataset) -> Dataset:
+def data_with_votes(data: Dataset) -> Dataset:
     """The data with nine votes for the label and one for the next emotion."""
     votes = 9 * np.eye(7, dtype=np.float32)[data.labels] + np.eye(7, dtype=np.float32)[(data.labels + 1) % 7]
     return replace(data, votes=votes)
 
 
 @pytest.fixture(scope="session")
-def stripes(tmp_path_factory: pytest.TempPathFactory, csv_file: Path, votes_file: Path) -> Run:
-    """A finished run of three epochs, made with the command itself."""
+def finished_run(tmp_path_factory: pytest.TempPathFactory, csv_file: Path, ferplus_file: Path) -> RunFolder:
+    """A finished run of three epochs, made with `mien train` itself."""
     folder = tmp_path_factory.mktemp("runs") / "stripes"
-    flags = ["--labels", "mix", "--epochs", "3", "--batch-size", "14", "--tensorboard"]
-    command = ["train", "--data", str(csv_file), "--ferplus", str(votes_file), "--run", str(folder), *flags]
+    options = ["--labels", "mix", "--epochs", "3", "--batch-size", "14", "--tensorboard"]
+    command = ["train", "--data", str(csv_file), "--ferplus", str(ferplus_file), "--run", str(folder), *options]
     assert main(command) == 0
-    return Run(folder)
+    return RunFolder(folder)

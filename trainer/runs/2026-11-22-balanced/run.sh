@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The shipped model: goes on from ../2026-11-22-regularised for 9 epochs, which is its teacher too, with more weight on
-# rare emotions. model.keras beside this file is its result, to start from.
-# bash run.sh fer2013.csv.xz fer2013new.csv OUT_FOLDER
+# The shipped model: continues ../2026-11-22-regularized for 9 epochs, with its model as the teacher and more weight on
+# rare emotions. model.keras beside this file is the result, to start from.
+# bash run.sh fer2013.csv.xz fer2013new.csv OUT_FOLDER, the folder that contains regularized
 set -euo pipefail
-first="$3/regularised/model.keras"
-mien train --data "$1" --ferplus "$2" --labels mix --from "$first" --teacher "$first" --epochs 9 \
-    --learning-rate 7e-4 --weight-decay 0.05 --class-weighting 0.5 --rotation-degrees 12 --scale 0.15 \
-    --shift-pixels 4 --erased-share 0.2 --run "$3/balanced"
-mien export "$3/balanced" --data "$1" --ferplus "$2" --out "$3/default.tflite"
-mien evaluate "$3/default.tflite" --data "$1" --ferplus "$2" --usage PublicTest --json
+here="$(dirname "$0")"
+start="$3/regularized/model.keras"
+mien train --recipe "$here/recipe.json" --init-from "$start" --teacher "$start" --data "$1" --ferplus "$2" \
+    --run "$3/balanced"
+mien model export "$3/balanced" --data "$1" --ferplus "$2" --output "$3/default.tflite"
+mien model evaluate "$3/default.tflite" --data "$1" --ferplus "$2" --split PublicTest --json

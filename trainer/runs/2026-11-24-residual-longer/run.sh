@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# 15 epochs more of ../2026-11-23-residual, taught by ../2026-11-22-balanced and by what it was itself. OUT_FOLDER is that
-# of its run.sh, where its model lies: run that first. After a kill the same command goes on.
+# Continues ../2026-11-23-residual for 15 epochs, with an ensemble of ../2026-11-22-balanced and its own start as the
+# teacher. Run ../2026-11-23-residual/run.sh first, with the same OUT_FOLDER. Run this again after a kill to resume.
 # bash run.sh fer2013.csv.xz fer2013new.csv OUT_FOLDER
 set -euo pipefail
-balanced="$(dirname "$0")/../2026-11-22-balanced/model.keras"
+here="$(dirname "$0")"
 run="$3/longer"
-resume=(); [[ -e "$run/config.json" ]] && resume=(--resume)
-mien fuse "$balanced" "$3/residual/model.keras" --out "$3/teacher-longer.keras"
-mien train --data "$1" --ferplus "$2" --labels fer --network cnn-residual --from "$3/residual/model.keras" \
-    --teacher "$3/teacher-longer.keras" --epochs 15 --learning-rate 1.2e-3 --weight-decay 0.05 --class-weighting 0.25 \
-    --label-smoothing 0.02 --rotation-degrees 12 --scale 0.15 --shift-pixels 4 --erased-share 0.1 --run "$run" \
-    "${resume[@]}"
+resume=(); [[ -e "$run/recipe.json" ]] && resume=(--resume)
+mien model ensemble "$here/../2026-11-22-balanced/model.keras" "$3/residual/model.keras" \
+    --output "$3/teacher-longer.keras"
+mien train --recipe "$here/recipe.json" --init-from "$3/residual/model.keras" --teacher "$3/teacher-longer.keras" \
+    --data "$1" --ferplus "$2" --run "$run" "${resume[@]}"

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# 9 epochs more of ../2026-11-24-residual-third, now on FER-2013's labels and FER+'s votes, taught by it and
-# ../2026-11-22-balanced together. OUT_FOLDER is that of its run.sh, where its model lies: run that first. After a kill
-# the same command goes on.
+# Continues ../2026-11-24-residual-third for 9 epochs on FER-2013's labels and FER+'s votes, with an ensemble of its
+# model and ../2026-11-22-balanced as the teacher. Run ../2026-11-24-residual-third/run.sh first, with the same
+# OUT_FOLDER. Run this again after a kill to resume.
 # bash run.sh fer2013.csv.xz fer2013new.csv OUT_FOLDER
 set -euo pipefail
-balanced="$(dirname "$0")/../2026-11-22-balanced/model.keras"
+here="$(dirname "$0")"
 run="$3/people"
-resume=(); [[ -e "$run/config.json" ]] && resume=(--resume)
-mien fuse "$balanced" "$3/third/model.keras" --out "$3/teacher-people.keras"
-mien train --data "$1" --ferplus "$2" --labels mix --network cnn-residual --from "$3/third/model.keras" \
-    --teacher "$3/teacher-people.keras" --epochs 9 --learning-rate 1e-3 --weight-decay 0.05 --class-weighting 0.5 \
-    --rotation-degrees 12 --scale 0.15 --shift-pixels 4 --erased-share 0.2 --mixup 0.1 --run "$run" "${resume[@]}"
+resume=(); [[ -e "$run/recipe.json" ]] && resume=(--resume)
+mien model ensemble "$here/../2026-11-22-balanced/model.keras" "$3/third/model.keras" --output "$3/teacher-people.keras"
+mien train --recipe "$here/recipe.json" --init-from "$3/third/model.keras" --teacher "$3/teacher-people.keras" \
+    --data "$1" --ferplus "$2" --run "$run" "${resume[@]}"

@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# The source paper's table: all networks by one recipe and budget. What has run stands here, a folder each.
-# bash run.sh fer2013.csv.xz fer2013new.csv OUT_FOLDER [EPOCHS], 12 on a CPU, 100 on a GPU
+# The source paper's table: all networks with one recipe and budget. Finished runs are beside this file, a folder each.
+# bash run.sh fer2013.csv.xz fer2013new.csv OUT_FOLDER [EPOCHS], 12 unless given; 100 on a GPU
 set -euo pipefail
+here="$(dirname "$0")"
+epochs=(); [[ $# -gt 3 ]] && epochs=(--epochs "$4")
 for network in cnn-bilstm cnn-bilstm-both cnn cnn-same-size bilstm hero; do
-    resume=(); [[ -e "$3/$network/config.json" ]] && resume=(--resume)
-    [[ -e "$3/$network/metrics.json" ]] ||
-        mien train --data "$1" --ferplus "$2" --network "$network" --epochs "${4:-12}" --run "$3/$network" "${resume[@]}"
+    run="$3/$network"
+    resume=(); [[ -e "$run/recipe.json" ]] && resume=(--resume)
+    [[ -e "$run/metrics.json" ]] ||
+        mien train --recipe "$here/$network/recipe.json" --data "$1" --ferplus "$2" --run "$run" "${epochs[@]}" \
+            "${resume[@]}"
 done
-mien compare "$3"/*/
+mien model compare "$3"/*/

@@ -1,0 +1,1 @@
+"""Maintenance of the emotion log: integrity checks, vacuum, import."""

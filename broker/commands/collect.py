@@ -1,0 +1,45 @@
+"""`mien collect`: builds the collector's parts and runs them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def collect(
+    config: Annotated[Path | None, typer.Option("--config", help="The collector's TOML file.")] = None,
+    database: Annotated[str | None, typer.Option("--db", help="Overrides database in the file.")] = None,
+    host: Annotated[str | None, typer.Option(help="Overrides mqtt.host in the file.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Overrides mqtt.port in the file.")] = None,
+) -> None:
+    """Store observations from MQTT in the emotion log.
+
+    Runs until SIGTERM or Ctrl-C. Each observation is stored once, and acknowledged after it is committed.
+    """
+    import signal
+    import threading
+
+    import msgspec
+
+    from mien.broker.database.engine import open_for_writing
+    from mien.broker.database.location import DatabaseLocation
+    from mien.broker.ingest.collector import Collector
+    from mien.broker.ingest.metrics import Metrics
+    from mien.broker.ingest.store import Store
+    from mien.broker.settings import CollectorSettings
+    from mien.settings.load import load_settings
+
+    settings = load_settings(config, CollectorSettings) if config else CollectorSettings()
+    overrides = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
+    mqtt = msgspec.structs.replace(settings.mqtt, **overrides)
+    settings = msgspec.structs.replace(settings, mqtt=mqtt, database=database or settings.database)
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    metrics = Metrics()
+    with DatabaseLocation.parse(settings.database).collector_lock(), metrics.serve(settings.metrics_port):
+        engine = open_for_writing(settings.database)
+        try:
+            Collector(settings, store=Store(engine), metrics=metrics).run(stopping)
+        finally:
+            engine.dispose()

@@ -1,0 +1,109 @@
+"""The commands `mien db migrate|check|backup|vacuum`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.errors import DatabaseError, UsageError
+
+from .options import DatabaseOption
+
+db = typer.Typer(help="Maintain the emotion log: migrate, check, backup, vacuum.", no_args_is_help=True)
+
+
+@db.command()
+def migrate(database: DatabaseOption = "mien.db") -> None:
+    """Migrate the log to this release's schema, after copying its file.
+
+    Stop the collector first. PostgreSQL databases are not copied: run pg_dump first.
+    """
+    from mien.broker.database.engine import migrate as migrate_log
+    from mien.broker.database.schema import REVISION
+    from mien.progress import progress_bar
+
+    old_revision, copy = migrate_log(database, progress_bar)
+    if old_revision == REVISION:
+        typer.echo(f"{database} is up to date, at revision {REVISION}")
+    else:
+        note = f"; copy of the old file: {copy}" if copy else ""
+        typer.echo(f"{database} was migrated from revision {old_revision or 0} to {REVISION}{note}")
+
+
+@db.command()
+def check(
+    database: DatabaseOption = "mien.db",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check the log for damage and for gaps.
+
+    Exit code 8 if it is damaged. Gaps are not damage: they are messages that a device has numbered and that never came.
+    """
+    import json
+
+    from mien.broker.admin.integrity import check_log
+    from mien.broker.database.engine import open_for_reading
+
+    report = check_log(open_for_reading(database))
+    failed = [name for name, problem in report.problems.items() if problem]
+    if as_json:
+        typer.echo(json.dumps({"problems": report.problems, "gaps": report.gaps, "dropped": report.dropped}))
+    else:
+        for name, problem in report.problems.items():
+            typer.echo(f"{'error' if problem else 'ok':5} {name}{': ' + problem if problem else ''}")
+        for device, gaps_by_outbox in report.gaps.items():
+            if not gaps_by_outbox:
+                typer.echo(f"ok    no gaps from {device}")
+            for outbox, ranges in gaps_by_outbox.items():
+                numbers = ", ".join(f"{first}-{last}" for first, last in ranges)
+                typer.echo(f"gaps  from {device}: {numbers} of outbox {outbox}")
+        for device, count in report.dropped.items():
+            typer.echo(f"      dropped by {device}: {count}")
+    if failed:
+        raise DatabaseError(f"{database} is damaged ({', '.join(failed)}): restore a backup")
+
+
+@db.command()
+def backup(
+    out: Annotated[Path, typer.Argument(help="The file to write.")],
+    database: DatabaseOption = "mien.db",
+) -> None:
+    """Copy the log to a file; the collector may be running."""
+    from mien.broker.database.location import DatabaseLocation
+    from mien.broker.database.sqlite import back_up
+    from mien.progress import progress_bar
+
+    location = DatabaseLocation.parse(database)
+    if location.path is None:
+        raise UsageError("only SQLite files can be backed up: use pg_dump for PostgreSQL")
+    if not location.path.is_file():
+        raise DatabaseError(f"{location} does not exist: name the collector's database with --db")
+    back_up(location.path, out, progress_bar)
+    typer.echo(out)
+
+
+@db.command()
+def vacuum(database: DatabaseOption = "mien.db") -> None:
+    """Reclaim the disk space of deleted rows.
+
+    The collector may be running: it waits, and devices keep their observations until then. A SQLite file needs its own
+    size again in free disk space while it is rewritten.
+    """
+    from mien.broker.admin.vacuum import vacuum_log
+    from mien.broker.database.engine import open_for_writing
+    from mien.broker.database.location import DatabaseLocation
+    from mien.progress import progress_bar
+
+    path = DatabaseLocation.parse(database).path
+    engine = open_for_writing(database, create=False)
+    old_size_bytes = _size_bytes(path) if path else 0
+    with progress_bar("vacuuming", total=2) as advance:
+        vacuum_log(engine, advance)
+    engine.dispose()
+    typer.echo(f"{database}: {old_size_bytes} bytes before, {_size_bytes(path)} bytes now" if path else "done")
+
+
+def _size_bytes(path: Path) -> int:
+    """The size of a SQLite file and its write-ahead log."""
+    files = (path, path.with_name(f"{path.name}-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())

@@ -1,0 +1,1 @@
+"""The emotion log in SQLite or PostgreSQL: engines, schema, views, migrations."""

@@ -1,0 +1,132 @@
+"""The emotion log in one SQLite file."""
+
+import errno
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Engine, create_engine, event
+
+from mien.atomic_file import atomic_write
+from mien.errors import DatabaseError
+from mien.progress import ProgressReporter, no_progress
+
+from .reader_pool import READER_POOL_OPTIONS
+
+WRITER_BUSY_S = 5.0
+"""How long a writer waits for another."""
+READER_BUSY_S = 30.0
+BACKUP_PAGES = 1000
+"""Pages copied between two updates of the progress bar."""
+PROGRESS_INSTRUCTIONS = 10_000
+"""Instructions of SQLite's virtual machine between two checks of the time limit: a fraction of a millisecond."""
+
+
+def create_writer(path: Path) -> Engine:
+    """An engine whose commits are on disk before they return (WAL, synchronous FULL).
+
+    Every transaction takes the write lock when it begins, so that what it has read is still true when it writes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": WRITER_BUSY_S})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def create_reader(path: Path, timeout_s: float | None) -> Engine:
+    """An engine that cannot write, for reading while a collector writes; each transaction reads one snapshot.
+
+    A transaction that exceeds `timeout_s` is interrupted by SQLite's progress handler.
+    """
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, timeout=READER_BUSY_S, isolation_level=None, check_same_thread=False)
+
+    engine = create_engine("sqlite://", creator=connect, **READER_POOL_OPTIONS)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        if timeout_s is not None:
+            end_s = time.monotonic() + timeout_s
+            connection.connection.set_progress_handler(lambda: time.monotonic() > end_s, PROGRESS_INSTRUCTIONS)
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+@contextmanager
+def collector_lock(path: Path) -> Iterator[None]:
+    """Reserve the file for one collector; the kernel releases the lock when the process dies. DatabaseError if locked.
+
+    The lock is on a separate file: SQLite loses its own locks when any code in its process closes the database file.
+    """
+    lock_path = path.with_name(f"{path.name}-collector")
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock_file = stack.enter_context(lock_path.open("wb"))
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DatabaseError(
+                f"another collector writes to {path}: stop it, or use PostgreSQL, which several collectors can share"
+            ) from error
+        except OSError as error:
+            raise DatabaseError(
+                f"{path} cannot be opened ({error}): check the database setting and the disk"
+            ) from error
+        yield
+
+
+def back_up(path: Path, copy: Path, progress: ProgressReporter = no_progress) -> None:
+    """Copy a snapshot of a log while others use it: all of it or, after a DatabaseError, none.
+
+    DatabaseError if that fails or if `copy` already exists.
+    """
+    try:
+        if copy.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(copy))
+        with (
+            atomic_write(copy) as part,
+            closing(sqlite3.connect(path, isolation_level=None)) as source,
+            closing(sqlite3.connect(part)) as target,
+        ):
+            source.execute("BEGIN")  # one snapshot: without it, each commit by others would restart the copy
+            (page_count,) = source.execute("PRAGMA page_count").fetchone()
+            pages_left = page_count
+
+            def report(_status: int, remaining: int, _total: int) -> None:
+                nonlocal pages_left
+                advance(pages_left - remaining)
+                pages_left = remaining
+
+            with progress("copying pages", page_count) as advance:
+                source.backup(target, pages=BACKUP_PAGES, progress=report)
+    except (sqlite3.Error, OSError) as error:
+        raise DatabaseError(
+            f"{path} cannot be copied to {copy} ({error}): name another file or free some disk space"
+        ) from error
+
+
+def timestamped_copy(path: Path, reason: str) -> Path:
+    """The path of a copy beside the log, with the current UTC time in its name."""
+    timestamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    return path.with_name(f"{path.name}.{timestamp}-{reason}")

@@ -1,0 +1,55 @@
+"""Shows observations as they are stored: a live table on a terminal, otherwise one line each."""
+
+from collections import deque
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from mien.broker.query import EmotionLog, ObservationRow
+
+MAX_ROWS = 12
+
+
+class LiveTable:
+    """The observations stored from now on; use as a context manager and call `update` regularly."""
+
+    def __init__(self, log: EmotionLog, console: Console) -> None:
+        self._tail = log.tail()
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False)
+        self._newest: deque[ObservationRow] = deque(maxlen=MAX_ROWS)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def update(self) -> None:
+        """Show what has been stored since the last update."""
+        rows = self._tail.read()
+        self._newest += rows
+        if self._console.is_terminal:
+            self._live.update(_to_table(self._newest), refresh=True)
+        else:
+            for row in rows:
+                self._console.print(*_to_cells(row), highlight=False)
+
+
+def _to_table(rows: Iterable[ObservationRow]) -> Table:
+    table = Table("time", "face", "emotion", "confidence", title="stored observations", header_style="bold")
+    for row in rows:
+        table.add_row(*_to_cells(row))
+    return table
+
+
+def _to_cells(row: ObservationRow) -> tuple[str, str, str, str]:
+    bar = "█" * round(row.confidence * 20)
+    return f"{row.at:%H:%M:%S}", str(row.track), f"{row.emotion:8}", f"{row.confidence:4.2f} {bar}"

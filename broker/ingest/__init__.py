@@ -1,0 +1,1 @@
+"""From MQTT to the database: the collector and everything that it stores."""

@@ -1,0 +1,104 @@
+"""`mien flash`: writes a device to an SD card."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.errors import UsageError
+
+from .options import ModelOption, ServerOption
+
+
+def flash(
+    name: Annotated[str, typer.Argument(help="A device that `mien device add` has added.")],
+    target: Annotated[Path, typer.Option(help="Where the SD card's boot partition is mounted, or an image file.")],
+    server: ServerOption = Path(),
+    wifi: Annotated[str | None, typer.Option(help="Name of the Wi-Fi network; asks for its passphrase.")] = None,
+    wifi_country: Annotated[str, typer.Option(help="Country whose radio rules apply, such as NL.")] = "",
+    wifi_password_file: Annotated[Path | None, typer.Option(help="A file that contains the passphrase.")] = None,
+    ssh_key: Annotated[
+        Path | None, typer.Option(help="Public key for logging in over SSH; without one nobody can log in.")
+    ] = None,
+    user: Annotated[str, typer.Option(help="The account that logs in with that key.")] = "pi",
+    hostname: Annotated[str | None, typer.Option(help="The Pi's host name; by default the device's name.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="The Pi's time zone, such as Europe/Amsterdam.")] = None,
+    model: ModelOption = None,
+    os_release: Annotated[
+        str | None, typer.Option(help="trixie or bookworm; by default detected from the SD card.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Accept an SD card that is set up for something else.")
+    ] = False,
+) -> None:
+    """Write a device to an SD card with 64-bit Raspberry Pi OS. Needs no root, and the first boot needs no network."""
+    from mien.deploy.device.boot_partition import open_boot_partition
+    from mien.deploy.device.first_boot import Wifi
+    from mien.deploy.device.flash import FlashOptions
+    from mien.deploy.device.flash import flash as flash_device
+    from mien.deploy.server.folder import ServerFolder
+
+    _refuse_ignored_options(wifi, wifi_country, wifi_password_file, ssh_key, user)
+    device = ServerFolder(server).device(name)
+    public_key = None if ssh_key is None else _read(ssh_key).strip()
+    open_boot_partition(target)  # reports a wrong target before asking for the passphrase
+    network = None
+    if wifi is not None:
+        if not wifi_country:
+            raise UsageError("the Wi-Fi radio needs a country: add --wifi-country, such as --wifi-country NL")
+        network = Wifi.from_passphrase(wifi, _read_passphrase(wifi, wifi_password_file), wifi_country)
+    result = flash_device(
+        device.folder,
+        target,
+        FlashOptions(
+            hostname=hostname,
+            timezone=timezone,
+            wifi=network,
+            ssh_key=public_key,
+            user=user,
+            model=model,
+            os_release=os_release,
+            replace=replace,
+        ),
+    )
+    typer.echo(f"{target}: {name} on Raspberry Pi OS {result.os_release.name}, with mien {result.release}")
+    for file, size_bytes in result.sizes_bytes.items():
+        typer.echo(f"  {file:44}{size_bytes:>12,} bytes")
+    typer.echo("Next: put the SD card into the Pi and switch it on. It sets itself up and starts observing.")
+    typer.echo(f"Until then the SD card contains the key of {name}: keep it safe, and use it in one Pi only.")
+    if ssh_key is None:
+        typer.echo("Nobody can log in over the network: flash with --ssh-key to change that.")
+    if wifi is None:
+        typer.echo("The Pi needs a network cable: flash with --wifi to change that.")
+    typer.echo(
+        "Hang privacy_notice.html of the server folder where people see it. Do not use mien at work or at school."
+    )
+
+
+def _refuse_ignored_options(
+    wifi: str | None, country: str, password_file: Path | None, ssh_key: Path | None, user: str
+) -> None:
+    """UsageError for an option that has no effect without another one."""
+    if wifi is None and (country or password_file is not None):
+        raise UsageError("--wifi-country and --wifi-password-file need a network: name it with --wifi")
+    if ssh_key is None and user != "pi":
+        raise UsageError(f"{user} could not log in: give a public key with --ssh-key, or leave out --user")
+
+
+def _read_passphrase(wifi: str, file: Path | None) -> str:
+    """From the file, the terminal, or the first line of stdin."""
+    if file is not None:
+        return _read(file).rstrip("\n")
+    if sys.stdin.isatty():
+        return str(typer.prompt(f"Passphrase of {wifi}", hide_input=True, err=True))
+    if passphrase := sys.stdin.readline().rstrip("\n"):
+        return passphrase
+    raise UsageError(f"there is no terminal to ask for the passphrase of {wifi}: use --wifi-password-file")
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}") from error

@@ -1,0 +1,1 @@
+"""The server folder: certificate authority, mosquitto, collector, dashboard, containers, Grafana."""

@@ -1,0 +1,220 @@
+"""The server folder: everything that an MQTT broker and a collector need, and the identities of the devices.
+
+certificate-authority/  ca.crt, ca.key, revoked.txt: issues and revokes certificates; no running program needs it
+mosquitto/              mosquitto.conf, acl, ca.crt, revoked.crl, server.crt, server.key, data/
+collector/              collector.toml, postgresql.toml, ca.crt, collector.crt, collector.key, data/
+dashboard/              dashboard.toml, postgresql.toml, token, server.crt, server.key
+database/               password, pgpass, server.crt, server.key, reader/: for PostgreSQL, if it is used
+grafana/                password, data/, and what to provision for each database: for Grafana, if it is used
+devices/                a folder for each device with its configuration: agent.toml, ca.crt, device.crt, device.key
+systemd/                units; compose.yaml, .env, Dockerfile, wheels/: the same in containers
+privacy_notice.html     to print, for the people in view
+server.toml             the host names and the port that this folder was made for
+"""
+
+import ipaddress
+import os
+import pwd
+import re
+import secrets
+import shutil
+import signal
+import tomllib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from cryptography import x509
+from msgspec import Struct
+
+from mien.atomic_file import write_file, write_secret
+from mien.deploy.config_templates import agent_toml, collector_toml, dashboard_toml, mosquitto_conf, server_toml
+from mien.deploy.systemd_units import server_units
+from mien.device_name import is_device_name
+from mien.errors import ConfigurationError, UsageError
+from mien.messages.topics import Topics
+
+from .certificate_authority import CertificateAuthority, Identity
+from .compose import DATABASE_HOST, write_compose, write_database, write_reader
+from .grafana import write_grafana
+from .mosquitto_acl import COLLECTOR, mosquitto_acl
+
+HOME_ASSISTANT = "homeassistant"
+HOST_LABEL = re.compile("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+MAX_HOST_LENGTH = 253
+"""RFC 1035, without the final dot."""
+PLAIN_PATH = re.compile(r"[A-Za-z0-9._/-]+")
+
+
+class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a folder was made for: its server.toml."""
+
+    hosts: list[str]
+    """Host names and addresses by which devices can reach the MQTT broker; they use the first."""
+    port: int = 8883
+    """The MQTT broker's port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device that may connect."""
+
+    name: str
+    folder: Path
+    """Its configuration, as it is installed on the device."""
+    expires_on: str
+    """The date on which its certificate expires."""
+
+
+class ServerFolder:
+    """One server folder."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it. ConfigurationError if the folder is not a server folder."""
+        self.path = path.resolve()
+        try:
+            self.server = msgspec.convert(tomllib.loads((self.path / "server.toml").read_text()), Server)
+        except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+            hint = "create one with `mien server init`, or name it with --server"
+            raise ConfigurationError(f"{path} is not a server folder ({error}): {hint}") from error
+        self._authority = CertificateAuthority(self.path / "certificate-authority")
+
+    @classmethod
+    def create(cls, path: Path, hosts: Sequence[str], port: int, privacy_notice: str = "") -> "ServerFolder":
+        """Create a new one. UsageError if a host name is not valid or the folder is not empty."""
+        path = path.resolve()
+        for host in hosts:
+            _check_host(host)
+        user = pwd.getpwuid(os.getuid()).pw_name
+        if not PLAIN_PATH.fullmatch(str(path)):
+            raise UsageError(f"systemd and mosquitto cannot use {path}: name a path of letters, digits and . _ - only")
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(f"{path} is not empty: name a new folder, or use the server folder that is already there")
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        authority = CertificateAuthority.create(path / "certificate-authority", hosts[0])
+        (path / "certificate-authority" / "revoked.txt").touch()
+        for name in ("mosquitto", "mosquitto/data", "collector", "collector/data", "dashboard", "devices", "systemd"):
+            (path / name).mkdir(mode=0o700)
+        for name in ("mosquitto", "collector"):
+            (path / name / "ca.crt").write_bytes(authority.certificate)
+        _write_identity(authority.issue_server(hosts), path / "mosquitto" / "server")
+        _write_identity(authority.issue_client(COLLECTOR), path / "collector" / "collector")
+        _write_identity(authority.issue_server(hosts), path / "dashboard" / "server")
+        (path / "mosquitto" / "mosquitto.conf").write_text(mosquitto_conf(path, port, user))
+        (path / "collector" / "collector.toml").write_text(collector_toml(path, hosts[0], port))
+        (path / "dashboard" / "dashboard.toml").write_text(dashboard_toml(path, f"{path}/collector/data/mien.db"))
+        write_secret(path / "dashboard" / "token", f"{secrets.token_urlsafe(32)}\n".encode())
+        for name, unit in server_units(path, user).items():
+            (path / "systemd" / name).write_text(unit)
+        write_database(path, authority)
+        write_reader(path)
+        write_grafana(path, DATABASE_HOST)
+        write_compose(path, hosts[0], port)
+        (path / "privacy_notice.html").write_text(privacy_notice)
+        (path / "server.toml").write_text(server_toml(hosts, port))
+        folder = cls(path)
+        folder.write_access_lists()
+        return folder
+
+    def devices(self) -> list[Device]:
+        """The devices that may connect, by name."""
+        return [
+            Device(folder.name, folder, f"{_read_certificate(folder / 'device.crt').not_valid_after_utc:%Y-%m-%d}")
+            for folder in sorted((self.path / "devices").iterdir())
+            if (folder / "device.crt").exists()
+        ]
+
+    def device(self, name: str) -> Device:
+        """The device with this name. UsageError if it does not exist."""
+        for device in self.devices():
+            if device.name == name:
+                return device
+        raise UsageError(f"there is no device {name!r}: add it with `mien device add`, or see `mien device list`")
+
+    def add(self, name: str) -> Device:
+        """Issue a device's identity. UsageError if the name is not valid or taken."""
+        if not is_device_name(name):
+            raise UsageError(f"{name!r} is not a device name: lower-case letters, digits and hyphens, at most 32")
+        if name in {device.name for device in self.devices()}:
+            raise UsageError(f"there is a device {name} already: revoke it first, or choose another name")
+        if self._revoked_since_start(name):
+            hint = "restart it first, or choose another name"
+            raise UsageError(f"the MQTT broker may still be connected to the {name} that was revoked: {hint}")
+        folder = self.path / "devices" / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / "ca.crt").write_bytes(self._authority.certificate)
+        (folder / "agent.toml").write_text(agent_toml(name, self.server.hosts[0], self.server.port))
+        _write_identity(self._authority.issue_client(name), folder / "device")
+        self.write_access_lists()
+        return self.device(name)
+
+    def revoke(self, name: str) -> None:
+        """Revoke a device's permissions and its certificate. UsageError if it does not exist."""
+        folder = self.device(name).folder
+        serial = _read_certificate(folder / "device.crt").serial_number
+        with self._revoked_file.open("a") as revoked:
+            revoked.write(f"{serial} {name}\n")
+        self.write_access_lists(exclude=name)  # before the folder is deleted: an interruption leaves no permissions
+        shutil.rmtree(folder)
+
+    def write_access_lists(self, *, exclude: str = "") -> None:
+        """Write the ACL and the certificate revocation list; a running MQTT broker applies the ACL at once."""
+        names = [device.name for device in self.devices() if device.name != exclude]
+        # Atomically, because mosquitto may read them at any time.
+        write_secret(self.path / "mosquitto" / "acl", mosquitto_acl(names, Topics(), HOME_ASSISTANT).encode())
+        serials = sorted({serial for serial, _ in self._revoked()})
+        write_secret(self.path / "mosquitto" / "revoked.crl", self._authority.revocation_list(serials))
+        self._reload_mosquitto()
+
+    @property
+    def mosquitto_pid(self) -> int | None:
+        """Process ID of the MQTT broker, if one runs on this machine with this folder."""
+        with suppress(OSError, ValueError):
+            pid = int((self.path / "mosquitto" / "mosquitto.pid").read_text())
+            if Path(f"/proc/{pid}/comm").read_text().strip() == "mosquitto":  # the PID may have been reused
+                return pid
+        return None
+
+    @property
+    def _revoked_file(self) -> Path:
+        return self.path / "certificate-authority" / "revoked.txt"
+
+    def _revoked(self) -> list[tuple[int, str]]:
+        """Serial number and device name of each revoked certificate."""
+        lines = [line.split() for line in self._revoked_file.read_text().splitlines() if line.strip()]
+        return [(int(line[0]), line[-1]) for line in lines]
+
+    def _revoked_since_start(self, name: str) -> bool:
+        """Whether this name was revoked since mosquitto's start, which knows an open connection by its name only."""
+        if self.mosquitto_pid is None or name not in {revoked for _, revoked in self._revoked()}:
+            return False
+        started_s = (self.path / "mosquitto" / "mosquitto.pid").stat().st_mtime
+        return self._revoked_file.stat().st_mtime >= started_s
+
+    def _reload_mosquitto(self) -> None:
+        """On SIGHUP mosquitto 2 reloads its ACL and its certificate revocation list, and keeps its connections."""
+        if (pid := self.mosquitto_pid) is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGHUP)
+
+
+def _check_host(host: str) -> None:
+    """UsageError for a host name that certificates and configuration files cannot hold."""
+    with suppress(ValueError):
+        ipaddress.ip_address(host)
+        return
+    if len(host) > MAX_HOST_LENGTH or not all(HOST_LABEL.fullmatch(label) for label in host.split(".")):
+        raise UsageError(
+            f"{host!r} is not a valid host name: letters, digits, hyphens and dots, at most {MAX_HOST_LENGTH}"
+        )
+
+
+def _write_identity(identity: Identity, stem: Path) -> None:
+    write_secret(stem.with_suffix(".key"), identity.key)
+    write_file(stem.with_suffix(".crt"), identity.certificate)  # last: an identity exists once its certificate does
+
+
+def _read_certificate(file: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(file.read_bytes())

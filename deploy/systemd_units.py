@@ -1,0 +1,134 @@
+"""systemd units: the MQTT broker, the collector and the dashboard of a server folder, and a device's agent."""
+
+import os
+import shutil
+import sys
+import textwrap
+from pathlib import Path
+
+HARDENING = """\
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome={home}
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+ProcSubset=pid
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RemoveIPC=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+CapabilityBoundingSet=
+AmbientCapabilities=
+UMask=0077
+"""
+"""For programs that need the network and one folder."""
+HOMES = ("/home", "/root", "/var/home")
+"""What ProtectHome= hides: units whose folder or Python is below these need them readable."""
+AGENT_UNIT = "mien-agent.service"
+AGENT = """\
+# Made by mien; the next release overwrites it. Put changes into /etc/systemd/system/mien-agent.service.d/.
+[Unit]
+Description=mien's agent: reads facial expressions when something moves
+Documentation=file:///etc/mien/agent.toml
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+User=mien
+ExecStart=/usr/bin/python3 -P -m mien agent --config /etc/mien/agent.toml
+Environment=PYTHONPATH=/opt/mien/current PYTHONPYCACHEPREFIX=/var/cache/mien
+Environment=GPIOZERO_PIN_FACTORY=lgpio LG_WD=/run/mien
+WorkingDirectory=/run/mien
+RuntimeDirectory=mien
+StateDirectory=mien
+CacheDirectory=mien
+WatchdogSec=60
+TimeoutStartSec=180
+Restart=always
+RestartSec=2
+RestartSteps=6
+RestartMaxDelaySec=120
+# Errors that a restart cannot fix: wrong options, a wrong configuration, a missing package.
+RestartPreventExitStatus=2 3 9
+MemoryMax=60%
+DevicePolicy=closed
+DeviceAllow=char-gpiochip rw
+DeviceAllow=char-video4linux rw
+DeviceAllow=char-media rw
+DeviceAllow=char-dma_heap rw
+"""
+"""The agent may use the pins, cameras and what they need, and write its outbox. edge/health/watchdog.py sends `notify`.
+Versions of systemd older than trixie's ignore the two lines that lengthen the pauses between restarts."""
+OMITTED_FOR_AGENT = ("PrivateDevices=", "ProcSubset=")
+"""The agent needs the devices allowed above, and /proc/cpuinfo and /proc/device-tree."""
+
+
+def agent_unit() -> str:
+    """The agent's unit on a device."""
+    hardening = HARDENING.format(home="yes").replace("AF_UNIX", "AF_UNIX AF_NETLINK")  # libcamera finds cameras by it
+    lines = [line for line in hardening.splitlines() if not line.startswith(OMITTED_FOR_AGENT)]
+    return AGENT + "\n".join([*lines, "", "[Install]", "WantedBy=multi-user.target", ""])
+
+
+def server_units(folder: Path, user: str) -> dict[str, str]:
+    """The server's units by file name, with the paths of this machine's programs."""
+    mosquitto = find_program("mosquitto") or "/usr/sbin/mosquitto"
+    mien = shutil.which("mien", path=str(Path(sys.executable).parent)) or "/usr/local/bin/mien"
+    broker = f"{mosquitto} -c {folder}/mosquitto/mosquitto.conf"
+    collector = f"{mien} collect --config {folder}/collector/collector.toml"
+    dashboard = f"{mien} dashboard --config {folder}/dashboard/dashboard.toml"
+    return {
+        "mien-mosquitto.service": _server_unit(
+            "mien's MQTT broker", broker, user, folder, "mosquitto", extra="ExecReload=/bin/kill -HUP $MAINPID\n"
+        ),
+        # Exit codes that a restart cannot fix: wrong options, a wrong configuration, a missing package.
+        "mien-collector.service": _server_unit(
+            "mien's collector", collector, user, folder, "collector", extra="RestartPreventExitStatus=2 3 9\n"
+        ),
+        # The log is opened read-only, but SQLite writes next to it to count its readers.
+        "mien-dashboard.service": _server_unit(
+            "mien's dashboard", dashboard, user, folder, "collector/data", extra="RestartPreventExitStatus=2 3 9\n"
+        ),
+    }
+
+
+def _server_unit(description: str, command: str, user: str, folder: Path, writable: str, *, extra: str) -> str:
+    head = f"""\
+        # Made by `mien server init`.
+        [Unit]
+        Description={description}
+        After=network-online.target
+        Wants=network-online.target
+        StartLimitIntervalSec=0
+
+        [Service]
+        User={user}
+        ExecStart={command}
+        Restart=always
+        RestartSec=5
+        ReadWritePaths={folder}/{writable}
+        InaccessiblePaths=-{folder}/certificate-authority -{folder}/devices
+        """
+    used = [folder, Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()]
+    protect_home = "read-only" if any(path.is_relative_to(home) for path in used for home in HOMES) else "yes"
+    tail = "\n[Install]\nWantedBy=multi-user.target\n"
+    return textwrap.dedent(head) + extra + HARDENING.format(home=protect_home) + tail
+
+
+def find_program(name: str) -> str | None:
+    """The path of a program; also searches the folders where Debian keeps programs for root."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")

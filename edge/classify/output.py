@@ -1,0 +1,33 @@
+"""Prints predictions to standard output as they are made: as lines for people, CSV or JSON."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from mien.output import print_csv, print_json, to_printable
+
+from .prediction import COLUMNS, Prediction
+
+OutputFormat = Literal["lines", "csv", "json"]
+BAR_LENGTH = 20
+"""Characters for a confidence of 1."""
+
+
+def print_predictions(predictions: Iterable[Prediction], output_format: OutputFormat) -> None:
+    """Print each prediction as soon as it comes; CSV and JSON are complete even without any."""
+    rows = (prediction.to_row() for prediction in predictions)
+    if output_format == "csv":
+        print_csv(rows, columns=COLUMNS)
+    elif output_format == "json":
+        print_json(rows, indent=None)
+    else:
+        for row in rows:
+            _print_line(row)
+
+
+def _print_line(row: Mapping[str, Any]) -> None:
+    """File, time, track, emotion, confidence."""
+    minutes, seconds = divmod(row["at_s"] or 0.0, 60)
+    at = "" if row["at_s"] is None else f"{int(minutes):3d}:{seconds:04.1f}"
+    bar = "█" * round(row["confidence"] * BAR_LENGTH)
+    label = f"{row['emotion']:8} {row['confidence']:4.2f} {bar}"
+    print(f"{to_printable(row['file'])} {at:8} {row['track']:2d} {label}")

@@ -1,0 +1,40 @@
+"""The command `mien doctor`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def doctor(
+    config: Annotated[Path, typer.Option("--config", help="The agent's TOML file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check everything the agent needs: model, sensor, camera, disk, clock, MQTT broker.
+
+    The exit code is 1 if anything is an error. Stop a running agent first: it occupies the camera and the sensor.
+    """
+    import logging
+    from collections.abc import Iterator
+
+    from mien.checks import CheckResult, error, ok, print_results
+    from mien.edge.health.broker_check import check_broker
+    from mien.edge.health.diagnostics import run_diagnostics
+    from mien.edge.settings import AgentSettings
+    from mien.errors import ConfigurationError
+    from mien.settings.load import load_settings
+
+    logging.getLogger().setLevel(logging.ERROR)  # the results below replace what the parts log
+
+    def run_checks() -> Iterator[CheckResult]:
+        try:
+            settings = load_settings(config, AgentSettings)
+        except ConfigurationError as problem:
+            yield error("config", str(problem), "")
+            return
+        yield ok("config", f"{config}, device {settings.device}")
+        yield from run_diagnostics(settings)
+        yield from check_broker(settings.mqtt, settings.device)
+
+    if not print_results(run_checks(), as_json=as_json):
+        raise typer.Exit(1)

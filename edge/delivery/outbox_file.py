@@ -1,0 +1,176 @@
+"""The SQLite file of an outbox: creates it, opens it, and sets it aside if it is corrupt."""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mien.errors import DatabaseError
+
+CORRUPT_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+SCHEMA_VERSION = 1
+"""Stored in the file as SQLite's user_version."""
+SCHEMA = (
+    """
+    CREATE TABLE outbox (                 -- one row
+        singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+        id TEXT NOT NULL,                 -- identifies this outbox in every message
+        machine_id TEXT NOT NULL,         -- a copied SD card must not continue under the same id
+        previous_id TEXT,                 -- of the outbox that this file was on another machine
+        first_seq INTEGER NOT NULL,       -- the first number assigned under this id
+        next_seq INTEGER NOT NULL,        -- stored, so that no number is ever reused
+        row_count INTEGER NOT NULL,       -- of the table message
+        payload_bytes INTEGER NOT NULL    -- of the table message
+    ) STRICT
+    """,
+    """
+    CREATE TABLE message (
+        seq INTEGER PRIMARY KEY,
+        payload BLOB NOT NULL,            -- an observation or a declared loss
+        is_final INTEGER NOT NULL,        -- 0: not published yet, so it may still change
+        boot_id TEXT NOT NULL,            -- when it was created, by the machine's uptime
+        uptime_ms INTEGER NOT NULL,
+        dropped_first INTEGER,            -- the range that a declared loss stands for
+        dropped_last INTEGER,
+        reject_reason TEXT                -- why a collector can never store it; such a row is not sent again
+    ) STRICT
+    """,
+    "CREATE INDEX unacknowledged ON message (seq) WHERE reject_reason IS NULL",
+    "CREATE INDEX not_final ON message (seq) WHERE is_final = 0",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+log = logging.getLogger(__name__)
+
+
+class OutboxFile:
+    """One connection to the file, safe for several threads."""
+
+    def __init__(self, path: Path, *, on_open: Callable[[sqlite3.Connection], None]) -> None:
+        """Open or create the file. DatabaseError if that is not possible.
+
+        `on_open` is called with the connection, inside a transaction, whenever a file has been opened.
+        """
+        self.path = path
+        self._on_open = on_open
+        self.corrupt_files = 0
+        """Corrupt files set aside so far."""
+        self._lock = threading.RLock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseError(f"the outbox {path} cannot be created ({error}): check outbox in agent.toml") from error
+        self._database: sqlite3.Connection | None = self._open()
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction: everything written in the block is on disk afterwards, or nothing is.
+
+        DatabaseError if it fails.
+        """
+        with self.connection() as database, database:
+            database.execute("BEGIN IMMEDIATE")
+            yield database
+
+    @contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for one thread at a time.
+
+        DatabaseError if an SQLite call in the block fails; a corrupt file has then been replaced.
+        """
+        with self._lock:
+            try:
+                self._database = self._database or self._open()
+                yield self._database
+            except sqlite3.Error as error:
+                if _is_corruption(error):
+                    self._replace(error)
+                raise DatabaseError(f"the outbox {self.path} cannot be used ({error}): check the disk") from error
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._connect()
+        except sqlite3.Error as error:
+            if not _is_corruption(error):
+                raise self._open_error(error) from error
+            self._set_aside(error)
+        try:
+            return self._connect()
+        except sqlite3.Error as error:
+            raise self._open_error(error) from error
+
+    def _open_error(self, error: Exception) -> DatabaseError:
+        return DatabaseError(f"the outbox {self.path} cannot be opened ({error}): check outbox in agent.toml")
+
+    def _connect(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")  # a commit survives power loss
+            ((verdict,),) = database.execute("PRAGMA quick_check(1)").fetchall()
+            if verdict != "ok":
+                corruption = sqlite3.DatabaseError(verdict)
+                corruption.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+                raise corruption
+            with database:
+                database.execute("BEGIN IMMEDIATE")
+                if _is_empty(database):
+                    for statement in SCHEMA:
+                        database.execute(statement)
+                check_version(database, self.path)
+                self._on_open(database)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _replace(self, error: sqlite3.Error) -> None:
+        """Start a new file when the old one turns out to be corrupt while in use."""
+        self.close()
+        self._set_aside(error)
+        self._database = self._open()
+
+    def _set_aside(self, error: sqlite3.Error) -> None:
+        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        new_path = self.path.with_name(f"{self.path.name}.corrupt-{now}")
+        try:
+            for suffix in ("", "-wal"):
+                with suppress(FileNotFoundError):
+                    self.path.with_name(self.path.name + suffix).rename(new_path.with_name(new_path.name + suffix))
+            self.path.with_name(f"{self.path.name}-shm").unlink(missing_ok=True)
+        except OSError as os_error:
+            hint = "check the folder's permissions"
+            raise DatabaseError(
+                f"the corrupt outbox {self.path} cannot be set aside ({os_error}): {hint}"
+            ) from os_error
+        self.corrupt_files += 1
+        log.error("the outbox was corrupt (%s): moved it to %s and started a new one", error, new_path)
+
+
+def check_version(database: sqlite3.Connection, path: Path) -> None:
+    """Raise DatabaseError if an outbox has the schema of another release."""
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version != SCHEMA_VERSION:
+        raise DatabaseError(
+            f"the outbox {path} was made by another release of mien (its schema version is {version}, not "
+            f"{SCHEMA_VERSION}): install that release, or move the file away"
+        )
+
+
+def _is_empty(database: sqlite3.Connection) -> bool:
+    (objects,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    return bool(objects == version == 0)
+
+
+def _is_corruption(error: sqlite3.Error) -> bool:
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in CORRUPT_CODES  # the low byte is the primary code

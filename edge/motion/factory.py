@@ -1,0 +1,33 @@
+"""Opens the motion sensor that the settings name."""
+
+import logging
+
+from mien.edge.camera.camera_manager import CameraManager
+
+from .frame_difference import FrameDifferenceSensor
+from .pir import PirSensor
+from .sensor import AlwaysOnSensor, MotionSensor
+from .settings import (
+    AlwaysOnSettings,
+    FrameDifferenceSettings,
+    MotionSettings,
+    PirSettings,
+    SimulatedMotionSettings,
+)
+from .simulated_pir import SimulatedPirSensor
+
+log = logging.getLogger(__name__)
+
+
+def open_motion_sensor(settings: MotionSettings, camera_manager: CameraManager) -> MotionSensor:
+    """The motion sensor; frame_difference polls the camera. ConfigurationError if a PIR cannot be opened."""
+    match settings:
+        case PirSettings():
+            return PirSensor(settings)
+        case FrameDifferenceSettings():
+            return FrameDifferenceSensor(settings, camera_manager.poll)
+        case AlwaysOnSettings():
+            return AlwaysOnSensor()
+        case SimulatedMotionSettings():
+            log.info("the motion sensor is simulated")
+            return SimulatedPirSensor(settings)

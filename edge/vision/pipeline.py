@@ -1,0 +1,125 @@
+"""Detects the faces in a frame and classifies the expression of each whose crop is good enough."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.edge.camera.frame import Frame
+from mien.face_detection.box import Box
+from mien.face_detection.detector import FaceDetector
+from mien.messages.health import VisionHealth
+from mien.model.classifier import Classifier
+from mien.model.preprocessing import preprocess, sharpness
+
+from .face_follower import FaceFollower
+from .settings import FaceSettings
+from .tracker import FaceResult
+
+MAX_TIMINGS = 1000
+"""Frames and inferences whose durations are kept."""
+
+
+class VisionPipeline:
+    """Runs detector and classifier, and counts the results; what links one frame to the next is in a VisionStream."""
+
+    def __init__(
+        self, settings: FaceSettings, *, detector: FaceDetector, classifier: Classifier, model_error: str = ""
+    ) -> None:
+        """`model_error`: why the classifier is not the one that the settings name; empty if it is."""
+        self._settings = settings
+        self._detector = detector
+        self._classifier = classifier
+        self._model_error = model_error
+        self._frames = self._faces = self._too_small = self._blurred = 0
+        self._frame_ms: deque[float] = deque(maxlen=MAX_TIMINGS)
+        self._inference_ms: deque[float] = deque(maxlen=MAX_TIMINGS)
+
+    @property
+    def model_id(self) -> str:
+        """Of the model in use."""
+        return self._classifier.model_id
+
+    def open_stream(self) -> "VisionStream":
+        """A new stream, for the frames of one camera or one video."""
+        return VisionStream(self, FaceFollower(self._detector, detect_every=self._settings.detect_every))
+
+    def process_image(self, frame: Frame) -> list[FaceResult]:
+        """The faces of a single image, largest first; each is classified both as it is and mirrored."""
+        return self.process(frame, self._detector.detect, column_steps=(1, -1))
+
+    def process(
+        self, frame: Frame, locate: Callable[[NDArray[np.uint8]], list[Box]], *, column_steps: Sequence[int]
+    ) -> list[FaceResult]:
+        """The faces that `locate` finds in the frame, each classified once for every column step (-1: mirrored)."""
+        start_s = time.perf_counter()
+        faces = []
+        for box in locate(frame.gray):
+            scores = self._classify(box.crop(frame.gray), column_steps)
+            latency_ms = round((time.monotonic() - frame.arrived_s) * 1000)
+            box_fractions = box.to_fractions(frame.gray)
+            faces.append(FaceResult(box=box, box_fractions=box_fractions, scores=scores, latency_ms=latency_ms))
+        self._frame_ms.append((time.perf_counter() - start_s) * 1000)
+        self._frames += 1
+        return faces
+
+    def health(self) -> VisionHealth:
+        """Counts since the start, and percentiles of the last durations."""
+        frame_ms, inference_ms = _percentiles(self._frame_ms), _percentiles(self._inference_ms)
+        return VisionHealth(
+            model=self.model_id,
+            model_error=self._model_error[:500],
+            frames=self._frames,
+            faces=self._faces,
+            too_small=self._too_small,
+            blurred=self._blurred,
+            frame_ms_p50=frame_ms[0],
+            frame_ms_p95=frame_ms[1],
+            inference_ms_p50=inference_ms[0],
+            inference_ms_p95=inference_ms[1],
+        )
+
+    def _classify(self, crop: NDArray[np.uint8], column_steps: Sequence[int]) -> NDArray[np.float32] | None:
+        """Mean scores, (7,), of the crop read with each column step (-1: mirrored); None if too small or blurred."""
+        if len(crop) < self._settings.min_crop_px:
+            self._too_small += 1
+            return None
+        start_s = time.perf_counter()
+        preprocessed = preprocess(crop)
+        if sharpness(preprocessed) < self._settings.min_sharpness:
+            self._blurred += 1
+            return None
+        scores = [self._classifier.predict(preprocessed[:, ::step]) for step in column_steps]
+        self._inference_ms.append((time.perf_counter() - start_s) * 1000)
+        self._faces += 1
+        mean: NDArray[np.float32] = np.mean(scores, axis=0, dtype=np.float32)
+        return mean
+
+
+class VisionStream:
+    """The frames of one camera or one video, in order."""
+
+    def __init__(self, pipeline: VisionPipeline, follower: FaceFollower) -> None:
+        self._pipeline = pipeline
+        self._follower = follower
+        self._frames = 0
+
+    def process(self, frame: Frame, now_s: float) -> list[FaceResult]:
+        """The faces of the next frame, largest first; `now_s` is its time in the stream.
+
+        Every other frame is classified mirrored: averaged over a reporting interval, the network's left-right asymmetry
+        cancels out. This is test-time augmentation at no extra inference cost.
+        """
+        column_step = -1 if self._frames % 2 else 1
+        self._frames += 1
+        return self._pipeline.process(
+            frame, lambda gray: self._follower.locate(gray, now_s), column_steps=(column_step,)
+        )
+
+
+def _percentiles(durations_ms: deque[float]) -> Sequence[float | None]:
+    """The median and the 95th percentile."""
+    copy = list(durations_ms)  # the agent's thread keeps appending
+    return [round(float(percentile), 2) for percentile in np.percentile(copy, (50, 95))] if copy else [None, None]

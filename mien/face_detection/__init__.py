@@ -1,0 +1,1 @@
+"""Face detectors behind one interface: a gray image in, boxes out."""

@@ -1,0 +1,107 @@
+"""A device's health report: retained, published once a minute."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from mien.messages.codec import MessageCodec
+from mien.messages.envelope import SequenceNumber
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+
+
+class OutboxHealth(Struct, frozen=True, kw_only=True):
+    """What waits on the device, and which sequence numbers a collector should have."""
+
+    id: UUID
+    first_seq: SequenceNumber
+    """The first number that this outbox assigned."""
+    oldest_seq: SequenceNumber
+    """The lowest number not yet acknowledged; `next_seq` if all are."""
+    next_seq: SequenceNumber
+    """The number that the next observation gets."""
+    waiting: Count
+    """Rows not yet acknowledged."""
+    oldest_age_s: Annotated[float, Meta(ge=0.0)] | None
+    """How long the oldest of them has waited; None if no row waits, or if it was written before the last reboot."""
+    rejected: Count
+    """Rows that a collector can never store, kept with the reason."""
+    dropped: Count
+    """Rows deleted because the outbox was full, since the agent started."""
+    write_errors: Count
+    """Observations that could not be written to disk, since the agent started."""
+    previous_outbox: UUID | None = None
+    """The outbox, copied from another machine, whose waiting rows and numbers this outbox has taken over."""
+    corrupt_files: Count
+    """Damaged outbox files that were set aside, since the agent started."""
+
+
+class SensorHealth(Struct, frozen=True, kw_only=True):
+    """The sensor that wakes the device."""
+
+    kind: str
+    state: Literal["warming_up", "ok", "stuck", "periodic"]
+    """stuck: it reports motion without a pause. periodic: it wakes the device at regular intervals."""
+    wakes_last_hour: Count
+    period_s: float | None
+    """The interval, if it is periodic."""
+
+
+class CameraHealth(Struct, frozen=True, kw_only=True):
+    """The device's camera."""
+
+    kind: str
+    state: Literal["closed", "on", "failing"]
+    failures: Count
+    """Since the agent started."""
+    error: str
+    """Why it fails; empty if it works."""
+
+
+class VisionHealth(Struct, frozen=True, kw_only=True):
+    """What became of the frames since the agent started, and how long the last thousand took."""
+
+    model: str = ""
+    """First 12 hexadecimal digits of the SHA-256 of the weights in use."""
+    model_error: str = ""
+    """Why the model named in the settings is not in use; empty if it is."""
+    frames: Count
+    faces: Count
+    """Faces classified."""
+    too_small: Count
+    """Faces skipped as too small."""
+    blurred: Count
+    """Faces skipped as too blurred."""
+    frame_ms_p50: float | None
+    frame_ms_p95: float | None
+    """Time from a decoded frame to the scores of its faces; None before the first frame."""
+    inference_ms_p50: float | None
+    inference_ms_p95: float | None
+    """The part of it that one face's inference takes."""
+
+
+class MachineHealth(Struct, frozen=True, kw_only=True):
+    """The device's hardware and clock."""
+
+    clock: Literal["synced", "unsynced"]
+    disk_free_bytes: Count
+    """On the file system that holds the outbox."""
+    temperature_celsius: float | None
+    throttled: bool | None
+    """Whether it is slowed down now, by heat or an inadequate power supply; None if the machine does not report it."""
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """On `<base_topic>/<device>/health`. None for parts that the device lacks or that its release does not report."""
+
+    outbox: OutboxHealth
+    sensor: SensorHealth | None = None
+    camera: CameraHealth | None = None
+    vision: VisionHealth | None = None
+    machine: MachineHealth | None = None
+
+
+_codec = MessageCodec(Health)
+encode_health = _codec.encode
+decode_health = _codec.decode

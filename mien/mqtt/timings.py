@@ -1,0 +1,21 @@
+"""How long an MQTT connection waits, and for what."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionTimings:
+    """The delays of a connection, in seconds; the defaults suit any network, tests pass shorter ones."""
+
+    connect_timeout_s: float = 10.0
+    """For the TCP connection and the TLS handshake."""
+    subscribe_timeout_s: float = 5.0
+    """A broker that has not granted the subscriptions by then does not support this version of MQTT, or hangs."""
+    short_connection_s: float = 5.0
+    """If the broker ends connections within this time, several times in a row, another client takes them over."""
+    first_retry_s: float = 1.0
+    """Delay before the first retry; it doubles with each failure. A random part of up to a half is left out."""
+    max_retry_s: float = 60.0
+
+
+DEFAULT_TIMINGS = ConnectionTimings()

@@ -1,0 +1,1 @@
+"""TOML configuration files: reading, checking and displaying them."""

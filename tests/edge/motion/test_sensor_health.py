@@ -1,0 +1,53 @@
+"""A sensor that is stuck or triggers itself is distinguished from one that detects people."""
+
+from random import Random
+
+from mien.edge.motion.sensor_health import MotionSensorMonitor
+from mien.edge.motion.settings import AlwaysOnSettings, PirSettings
+
+
+def record_wake(sensor_monitor: MotionSensorMonitor, at_s: float, duration_s: float = 3.0) -> None:
+    assert sensor_monitor.record(is_moving=True, now_s=at_s)
+    assert not sensor_monitor.record(is_moving=True, now_s=at_s + duration_s / 2)
+    assert sensor_monitor.record(is_moving=False, now_s=at_s + duration_s)
+
+
+def test_people_arrive_at_irregular_intervals() -> None:
+    sensor_monitor, random, now_s = MotionSensorMonitor(PirSettings()), Random(5), 0.0
+    for _ in range(200):
+        now_s += 10 + random.expovariate(1 / 60)
+        record_wake(sensor_monitor, now_s)
+        assert sensor_monitor.state(now_s + 3) == "ok"
+        assert sensor_monitor.rest_s(300, now_s + 3) == 0.0
+    assert sensor_monitor.max_capture_s(now_s) == 300.0
+
+
+def test_a_sensor_that_triggers_itself_is_detected_by_its_regular_intervals() -> None:
+    sensor_monitor, random = MotionSensorMonitor(PirSettings(faulty_sensor_duty=0.25)), Random(5)
+    for number in range(20):
+        record_wake(sensor_monitor, 30.0 * number + random.uniform(0, 0.5))
+    now_s = 600.0
+    assert sensor_monitor.state(now_s) == "periodic"
+    assert sensor_monitor.period_s is not None
+    assert abs(sensor_monitor.period_s - 30) < 0.5
+    assert sensor_monitor.wakes_last_hour(now_s) == 20
+    assert sensor_monitor.max_capture_s(now_s) == 20.0
+    assert sensor_monitor.rest_s(20.0, now_s) == 60.0  # the camera runs a quarter of the time
+    record_wake(sensor_monitor, now_s + 200)
+    assert sensor_monitor.state(now_s + 210) == "ok"
+    assert sensor_monitor.wakes_last_hour(now_s + 3600) == 1
+
+
+def test_a_sensor_is_stuck_until_its_motion_ends() -> None:
+    sensor_monitor = MotionSensorMonitor(PirSettings(stuck_after_s=100))
+    sensor_monitor.record(is_moving=True, now_s=0.0)
+    assert sensor_monitor.state(99.0) == "ok"
+    assert sensor_monitor.state(100.0) == "stuck"
+    sensor_monitor.record(is_moving=False, now_s=110.0)
+    assert sensor_monitor.state(111.0) == "ok"
+
+
+def test_an_always_on_sensor_is_not_stuck() -> None:
+    sensor_monitor = MotionSensorMonitor(AlwaysOnSettings(stuck_after_s=100))
+    sensor_monitor.record(is_moving=True, now_s=0.0)
+    assert sensor_monitor.state(1e6) == "ok"

@@ -1,0 +1,27 @@
+"""A collector that runs in a thread of the test."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mien.broker.database.engine import open_for_writing
+from mien.broker.ingest.collector import Collector
+from mien.broker.ingest.metrics import Metrics
+from mien.broker.ingest.store import Store
+from mien.broker.settings import CollectorSettings
+
+
+@contextmanager
+def running_collector(settings: CollectorSettings, metrics: Metrics | None = None) -> Iterator[None]:
+    """Collect into the settings' database while the block runs."""
+    engine = open_for_writing(settings.database)
+    stopping = threading.Event()
+    collector = Collector(settings, store=Store(engine), metrics=metrics or Metrics())
+    thread = threading.Thread(target=collector.run, args=[stopping])
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join()
+        engine.dispose()

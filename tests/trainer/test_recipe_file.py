@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mien.trainer.recipe import ModelFile, Recipe
+from mien.trainer.recipe_file import compose_recipe, read_recipe
+from mien.trainer.run_folder import RunFolder
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> RunFolder:
+    """A run that started from one model file beside its folder, with another one as its teacher."""
+    for name in ("start.keras", "teacher.keras"):
+        (tmp_path / "models" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "models" / name).touch()
+    run = RunFolder(tmp_path / "models" / "recorded")
+    teacher = ModelFile(str(tmp_path / "models" / "teacher.keras"))
+    run.create(Recipe(init_from=ModelFile("../start.keras"), teacher=teacher, epochs=7, seed=5), {})
+    return run
+
+
+def test_options_override_the_values_of_a_recipe(recorded: RunFolder, tmp_path: Path) -> None:
+    options = {"epochs": 2, "teacher": None}
+    recipe = compose_recipe(recorded.recipe_file, options, tmp_path / "models" / "run")
+    assert recipe == msgspec.structs.replace(recorded.read_recipe(), epochs=2, teacher=None)
+
+
+def test_relative_paths_lead_from_the_new_run_to_the_same_files(
+    recorded: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path / "models")
+    run = RunFolder(Path("..") / "a" / "deeper" / "run")
+    recipe = compose_recipe(recorded.path, {}, run.path)
+    assert recipe.init_from == "../../../models/start.keras"
+    assert recipe.teacher == str(tmp_path / "models" / "teacher.keras")
+    given = compose_recipe(None, {"init_from": "start.keras"}, run.path)
+    assert given == Recipe(init_from=recipe.init_from)
+    assert run.locate(recipe.init_from) == tmp_path / "models" / "start.keras"
+
+
+def test_a_recipe_is_recorded_with_every_field(recorded: RunFolder) -> None:
+    values = msgspec.json.decode(recorded.recipe_file.read_bytes())
+    assert list(values) == [field.name for field in msgspec.structs.fields(Recipe)]
+    assert read_recipe(recorded.recipe_file) == recorded.read_recipe()

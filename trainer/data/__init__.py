@@ -1,0 +1,1 @@
+"""Training and test data: datasets, splits, targets, batches and augmentation."""

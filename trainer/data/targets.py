@@ -1,0 +1,45 @@
+"""What a network learns to predict: FER-2013's labels, FER+'s votes, or half of each."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.emotions import EMOTIONS
+from mien.errors import DataError
+from mien.trainer.recipe import LabelSource
+
+from .dataset import Dataset
+
+
+def one_hot(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(count,) class indices as (count, 7) one-hot rows."""
+    return np.eye(len(EMOTIONS), dtype=np.float32)[labels]
+
+
+def target_distributions(data: Dataset, labels: LabelSource) -> NDArray[np.float32]:
+    """(count, 7) target distributions.
+
+    fer: the label alone. ferplus: the shares of the votes, as in label distribution learning (Geng, IEEE TKDE 2016;
+    on FER+ Barsoum et al., ICMI 2016, by cross-entropy). mix: the mean of both. Where nobody voted for one of the
+    seven emotions, the label alone is the target. DataError if FER+ is needed and was not read.
+    """
+    label_targets = one_hot(data.labels)
+    if labels == "fer":
+        return label_targets
+    if data.votes is None:
+        raise DataError(f"{labels} labels need FER+: give --ferplus the path of fer2013new.csv")
+    totals = data.votes.sum(axis=1, keepdims=True)
+    shares: NDArray[np.float32] = np.divide(data.votes, totals, out=label_targets.copy(), where=totals > 0)
+    return shares if labels == "ferplus" else (label_targets + shares) / np.float32(2)
+
+
+def image_weights(targets: NDArray[np.float32], power: float) -> NDArray[np.float32]:
+    """(count,) weights in the loss, with mean 1: each class weighs its frequency to the power of -`power`.
+
+    0 leaves the classes as frequent as they are, 1 gives all the same weight; values between help rare classes
+    without drowning the others (Cui et al., CVPR 2019, count 'effective' numbers for the same reason).
+    """
+    class_shares = targets.mean(axis=0)
+    class_weights = np.where(class_shares > 0, np.maximum(class_shares, 1e-6) ** -power, 0.0)
+    weights: NDArray[np.float32] = (targets @ class_weights).astype(np.float32)
+    weights /= weights.mean()
+    return weights

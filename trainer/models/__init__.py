@@ -1,0 +1,1 @@
+"""The networks, and inference with a trained one."""

@@ -1,0 +1,1 @@
+"""Reports about runs, comparisons and datasets: plots, tables, HTML reports, model cards."""
