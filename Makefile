@@ -54,7 +54,7 @@ lint: $(VENV)/test ## check style and types, of the tests and benchmarks too
 		$(CURDIR)/$(BIN)/mypy --cache-dir $(CURDIR)/.mypy_cache --explicit-package-bases mien tests benchmarks
 
 locks: $(VENV)/test ## lock the newest packages that a device may get; see deploy/packaging/locks
-	$(BIN)/python -m mien.deploy.packaging.lock
+	$(BIN)/python -m mien.deploy.packaging.lock_files
 
 system: ## install with apt what the tests need besides Python; as root
 	apt-get update

@@ -1,1 +1,1 @@
-"""Maintenance of the emotion log: integrity checks, vacuum, import."""
+"""Maintenance of the emotion log: integrity checks, vacuum, import, rejected messages."""

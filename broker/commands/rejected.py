@@ -16,8 +16,8 @@ def list_messages(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the newest rejected messages and why they were rejected."""
+    from mien.broker.admin.rejected import list_rejected
     from mien.broker.database.engine import open_for_reading
-    from mien.broker.ingest.rejected import list_rejected
     from mien.output import print_json, print_table
 
     rows = list_rejected(open_for_reading(database), limit=limit)
@@ -33,8 +33,8 @@ def replay(database: DatabaseOption = "mien.db") -> None:
 
     Use it after an upgrade: a newer release may accept what an older one rejected.
     """
+    from mien.broker.admin.rejected import replay_rejected
     from mien.broker.database.engine import open_for_writing
-    from mien.broker.ingest.rejected import replay_rejected
     from mien.progress import progress_bar
 
     result = replay_rejected(open_for_writing(database, create=False), progress_bar)
@@ -44,8 +44,8 @@ def replay(database: DatabaseOption = "mien.db") -> None:
 @rejected.command()
 def purge(database: DatabaseOption = "mien.db") -> None:
     """Delete payloads of rejected messages; ids and reasons stay."""
+    from mien.broker.admin.rejected import purge_rejected
     from mien.broker.database.engine import open_for_writing
-    from mien.broker.ingest.rejected import purge_rejected
     from mien.progress import progress_bar
 
     typer.echo(f"{purge_rejected(open_for_writing(database, create=False), progress_bar)} payloads deleted")

@@ -35,8 +35,8 @@ def flash(
     """Write a device to an SD card with 64-bit Raspberry Pi OS. Needs no root, and the first boot needs no network."""
     from mien.deploy.device.boot_partition import open_boot_partition
     from mien.deploy.device.first_boot import Wifi
-    from mien.deploy.device.flash import FlashOptions
-    from mien.deploy.device.flash import flash as flash_device
+    from mien.deploy.device.sd_card import FlashOptions
+    from mien.deploy.device.sd_card import flash as flash_device
     from mien.deploy.server.folder import ServerFolder
 
     _refuse_ignored_options(wifi, wifi_country, wifi_password_file, ssh_key, user)

@@ -142,7 +142,7 @@ class Environment:
         ("dashboard", "web.app web.auth web.server", ["dashboard", "query"], {"numpy", "tensorflow-cpu"}),
         (
             "deploy",
-            "server.folder packaging.bundle device.flash",
+            "server.folder packaging.bundle device.sd_card",
             ["server init", "device add", "flash"],
             {"numpy", "sqlalchemy", "paho-mqtt"},
         ),

@@ -59,7 +59,7 @@ HEAVY = {
     "sqlalchemy": {"broker"},
     "amqtt": {"broker"},
     "gpiozero": {"edge"},
-    "paho": {"edge", "broker", "mien/mqtt"},
+    "paho": {"mien/mqtt"},
 }
 BUILT_BY_COMMANDS = {"Agent", "Collector", "Outbox", "Publisher", "Store"}
 SOURCES = sorted(

@@ -57,7 +57,7 @@ def evaluate(
     from mien.trainer.evaluation.evaluation import load_predictor
     from mien.trainer.report.plots import DOTS_PER_INCH
     from mien.trainer.report.sections import plot_evaluation
-    from mien.trainer.report.tables import print_evaluation
+    from mien.trainer.report.terminal import print_evaluation
 
     if plots:
         try:
@@ -101,7 +101,7 @@ def compare(
     from mien.trainer.report.comparison import compare_runs
     from mien.trainer.report.html_report import write_html_report
     from mien.trainer.report.sections import comparison_sections
-    from mien.trainer.report.tables import print_comparison
+    from mien.trainer.report.terminal import print_comparison
     from mien.trainer.run_folder import RunFolder
 
     if html:
@@ -136,7 +136,7 @@ def export(
     from mien.trainer.export.conversion import QUANTIZATIONS
     from mien.trainer.export.export import export as export_network
     from mien.trainer.models.inference import load_keras_model
-    from mien.trainer.report.tables import print_evaluation
+    from mien.trainer.report.terminal import print_evaluation
     from mien.trainer.run_folder import RunFolder
 
     check_writable(output, ".tflite")

@@ -44,7 +44,7 @@ def train(
     from mien.trainer.data.split import split_held_out
     from mien.trainer.models.inference import load_keras_model
     from mien.trainer.recipe_file import compose_recipe
-    from mien.trainer.report.tables import print_evaluation
+    from mien.trainer.report.terminal import print_evaluation
     from mien.trainer.run_folder import RunFolder
     from mien.trainer.training.environment import describe_environment
     from mien.trainer.training.finalize import finalize

@@ -12,9 +12,9 @@ from progress_recorder import ProgressRecorder
 from samples import make_observation
 
 from mien.broker.admin.integrity import check_log
+from mien.broker.admin.rejected import ReplayResult, list_rejected, purge_rejected, replay_rejected
 from mien.broker.database.engine import open_for_reading, open_for_writing
 from mien.broker.ingest.message import IncomingMessage, decode_message
-from mien.broker.ingest.rejected import ReplayResult, list_rejected, purge_rejected, replay_rejected
 from mien.broker.ingest.store import Store
 from mien.cli import main
 from mien.messages.observation import Observation, encode_observation

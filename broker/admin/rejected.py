@@ -9,10 +9,9 @@ from sqlalchemy.exc import DataError
 
 from mien.broker.database.engine import read_transaction, write_transaction
 from mien.broker.database.schema import rejected
+from mien.broker.ingest.message import decode_message
+from mien.broker.ingest.store import commit
 from mien.progress import ProgressReporter, no_progress
-
-from .message import decode_message
-from .store import commit
 
 BATCH_SIZE = 500
 
