@@ -97,24 +97,10 @@ class TimedStore(Store):
 
 
 @contextmanager
-def running_collector(settings: CollectorSettings, store: Store) -> Iterator[threading.Thread]:
-    """A collector in a thread."""
+def running_in_thread(run: Callable[[threading.Event], None]) -> Iterator[threading.Thread]:
+    """A loop that ends when its event is set, in a thread."""
     stopping = threading.Event()
-    collector = Collector(settings, store=store, metrics=CollectorMetrics())
-    thread = threading.Thread(target=collector.run, args=[stopping], name="collector", daemon=True)
-    thread.start()
-    try:
-        yield thread
-    finally:
-        stopping.set()
-        thread.join(STOP_TIMEOUT_S)
-
-
-@contextmanager
-def running_agent(agent: Agent) -> Iterator[threading.Thread]:
-    """The agent's loop in a thread."""
-    stopping = threading.Event()
-    thread = threading.Thread(target=agent.run, args=[stopping], name="agent", daemon=True)
+    thread = threading.Thread(target=run, args=[stopping], daemon=True)
     thread.start()
     try:
         yield thread
@@ -140,8 +126,10 @@ def measure_wake_latency(wakes: int) -> Metrics:
         database = str(Path(folder) / "mien.db")
         store = TimedStore(open_for_writing(database))
         clock = Clock("trusted")
+        collector_settings = CollectorSettings(database=database, mqtt=mqtt)
+        collector = Collector(collector_settings, store=store, metrics=CollectorMetrics())
         with (
-            running_collector(CollectorSettings(database=database, mqtt=mqtt), store) as collector_thread,
+            running_in_thread(collector.run) as collector_thread,
             Outbox(Path(folder) / "outbox.db", device=settings.device) as outbox,
             CameraManager(settings.camera, standby=True) as camera_manager,
             PirSensor(motion_settings, pin_factory) as motion,
@@ -157,7 +145,7 @@ def measure_wake_latency(wakes: int) -> Metrics:
                 clock=clock,
                 sensor_monitor=MotionSensorMonitor(settings.motion),
             )
-            with running_agent(agent) as agent_thread:
+            with running_in_thread(agent.run) as agent_thread:
                 pin = pin_factory.pin(motion_settings.pin)
                 for number in range(wakes + 1):
                     woken_s = time.monotonic()

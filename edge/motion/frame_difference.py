@@ -1,8 +1,6 @@
 """Detects motion by the differences between frames, for devices without a PIR sensor."""
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 import cv2
 import numpy as np
@@ -10,6 +8,7 @@ import numpy as np
 from mien.edge.camera.frame import Frame
 from mien.edge.timer import REAL_TIME, Timer
 
+from .sensor import SensorWithoutResources
 from .settings import FrameDifferenceSettings
 
 COMPARISON_INTERVAL_S = 0.25
@@ -21,7 +20,7 @@ MIN_CHANGE = 20
 camera's exposure)."""
 
 
-class FrameDifferenceSensor:
+class FrameDifferenceSensor(SensorWithoutResources):
     """Compares each frame with an earlier one."""
 
     is_warming_up = False
@@ -63,11 +62,3 @@ class FrameDifferenceSensor:
                 self._is_moving = bool(np.mean(np.abs(change) >= MIN_CHANGE) >= self._threshold)
             self._previous = frame.arrived_s, scaled
         return self._is_moving
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        pass

@@ -28,15 +28,8 @@ class MotionSensor(Protocol):
     ) -> None: ...
 
 
-class AlwaysOnSensor:
-    """Always reports motion: for a place where something always moves, or a camera that should never stop."""
-
-    is_moving = True
-    is_warming_up = False
-
-    def wait(self, timeout_s: float) -> bool:
-        """Return True at once."""
-        return True
+class SensorWithoutResources:
+    """The context manager of a sensor that has nothing to open or close."""
 
     def __enter__(self) -> Self:
         return self
@@ -45,3 +38,14 @@ class AlwaysOnSensor:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         pass
+
+
+class AlwaysOnSensor(SensorWithoutResources):
+    """Always reports motion: for a place where something always moves, or a camera that should never stop."""
+
+    is_moving = True
+    is_warming_up = False
+
+    def wait(self, timeout_s: float) -> bool:
+        """Return True at once."""
+        return True

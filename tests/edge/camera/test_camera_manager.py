@@ -1,11 +1,11 @@
 """The camera manager, on simulated cameras: programs that replace rpicam-vid, and files."""
 
-import stat
 import time
 from itertools import islice
 from pathlib import Path
 
 import pytest
+from fake_program import install_program
 from polling import wait_for
 from simulated_time import SimulatedTime
 
@@ -22,8 +22,7 @@ def rpicam_vid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     It appends a line to the file `starts` at each start, and fails once the file `unplugged` exists.
     """
-    program = tmp_path / "rpicam-vid"
-    program.write_text(
+    source = (
         "#!/usr/bin/env python3\n"
         "import pathlib, sys, time\n"
         f"folder = pathlib.Path({str(tmp_path)!r})\n"
@@ -36,9 +35,7 @@ def rpicam_vid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "    time.sleep(0.01)\n"
         "sys.exit('ERROR: the cable is loose')\n"
     )
-    program.chmod(program.stat().st_mode | stat.S_IEXEC)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    return program
+    return install_program(tmp_path, monkeypatch, "rpicam-vid", source)
 
 
 def count_starts(folder: Path) -> int:

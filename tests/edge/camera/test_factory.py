@@ -1,6 +1,5 @@
 """Every kind of camera that can be tested without hardware, opened as the agent opens it."""
 
-import stat
 import sys
 import time
 from itertools import islice
@@ -10,6 +9,7 @@ import cv2
 import msgspec
 import numpy as np
 import pytest
+from fake_program import install_program
 from simulated_time import SimulatedTime
 
 from mien.edge.camera.demo_camera import PORTRAIT
@@ -115,8 +115,7 @@ def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
 @pytest.fixture
 def rpicam_vid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A replacement for rpicam-vid, with raw output as its manual describes it: whole YUV 4:2:0 frames on stdout."""
-    program = tmp_path / "rpicam-vid"
-    program.write_text(
+    source = (
         f"#!{sys.executable}\n"
         "import sys\n"
         "option = lambda name: sys.argv[sys.argv.index('--' + name) + 1]\n"
@@ -126,9 +125,7 @@ def rpicam_vid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "    sys.stdout.buffer.write(bytes([number]) * luma + bytes([128]) * (luma // 2))\n"
         "sys.exit('ERROR: *** no cameras available ***')\n"
     )
-    program.chmod(program.stat().st_mode | stat.S_IEXEC)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    return program
+    return install_program(tmp_path, monkeypatch, "rpicam-vid", source)
 
 
 def test_rpicam_delivers_the_y_plane_after_the_warmup_frames(rpicam_vid: Path) -> None:

@@ -35,13 +35,19 @@ def count_rows(folder: Path) -> int:
         return 0
 
 
-def test_it_observes_into_its_outbox_while_the_broker_is_unavailable(tmp_path: Path) -> None:
-    write_settings(tmp_path, free_port(), 'kind = "demo"')
-    process = subprocess.Popen(COMMAND, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: count_rows(tmp_path) >= 2, 60)
+def run_agent_until_it_observes(folder: Path) -> str:
+    """Stop the agent once its outbox has two rows, and return its log."""
+    process = subprocess.Popen(COMMAND, cwd=folder, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: count_rows(folder) >= 2, 60)
     process.send_signal(signal.SIGTERM)
     _, log = process.communicate(timeout=30)
     assert process.returncode == 0
+    return log
+
+
+def test_it_observes_into_its_outbox_while_the_broker_is_unavailable(tmp_path: Path) -> None:
+    write_settings(tmp_path, free_port(), 'kind = "demo"')
+    log = run_agent_until_it_observes(tmp_path)
     assert "no MQTT broker at 127.0.0.1" in log
     assert "observations wait in the outbox" in log
     assert "Traceback" not in log
@@ -53,11 +59,7 @@ def test_a_broker_that_refuses_is_reported_and_observing_continues(
 ) -> None:
     broker = start_mosquitto("allow_anonymous false")
     write_settings(tmp_path, broker.port, 'kind = "demo"')
-    process = subprocess.Popen(COMMAND, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: count_rows(tmp_path) >= 2, 60)
-    process.send_signal(signal.SIGTERM)
-    _, log = process.communicate(timeout=30)
-    assert process.returncode == 0
+    log = run_agent_until_it_observes(tmp_path)
     assert "refused this client (Not authorized): check mqtt.username" in log
     assert log.count("refused this client") <= 4  # seconds apart, not a tight loop
 
