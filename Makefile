@@ -9,7 +9,8 @@ SEED ?= 1
 FAULTS ?=
 PAYLOADS ?= 1000000
 # Not those of the agent's own pace, which an emulated processor cannot keep.
-ARM64_TESTS := $(addprefix edge/,camera commands delivery vision) \
+ARM64_TESTS := $(addprefix edge/,camera/test_factory.py camera/test_frame.py commands delivery \
+	vision/test_face_follower.py) \
 	$(addprefix mien/,face_detection/test_haar.py messages/test_observation.py model/test_classifier.py \
 	model/test_preprocessing.py)
 

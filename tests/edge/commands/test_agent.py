@@ -19,7 +19,7 @@ def write_settings(folder: Path, port: int, camera: str) -> None:
     (folder / "agent.toml").write_text(
         f'device = "hallway"\noutbox = "outbox.db"\nclock = "trusted"\n'
         f"[mqtt]\nport = {port}\n[motion]\nkind = 'simulated'\nintervals_s = [[0.0, 1e9]]\n[camera]\n{camera}\n"
-        "frames_per_second = 20\n[reporting]\ninterval_s = 0.25\n"
+        "frames_per_second = 20\n[reporting]\ninterval_s = 0.25\nmin_frames = 1\n"
     )
 
 
