@@ -8,7 +8,7 @@ KILLS ?= 500
 SEED ?= 1
 FAULTS ?=
 PAYLOADS ?= 1000000
-# Not those of the agent's own pace, which an emulated processor cannot keep.
+# Not those of the agent's own pace, which an emulated processor cannot keep: the doctor finds it slow, and is right.
 ARM64_TESTS := $(addprefix edge/,camera/test_factory.py camera/test_frame.py commands delivery \
 	vision/test_face_follower.py) \
 	$(addprefix mien/,face_detection/test_haar.py messages/test_observation.py model/test_classifier.py \
@@ -32,7 +32,7 @@ test-arm64: $(VENV)/test $(VENV)/arm64/python ## run the device's tests as a Pi'
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VENV)/arm64/site .
 	rm -rf build
 	$(BIN)/python -m pytest tests/arm64
-	cd $(VENV)/arm64 && ./python -m pytest -p no:cacheprovider -k "not can_fix" $(ARM64_TESTS:%=$(CURDIR)/tests/%)
+	cd $(VENV)/arm64 && ./python -m pytest -p no:cacheprovider -k "not can_fix and not ok_if_everything_works" $(ARM64_TESTS:%=$(CURDIR)/tests/%)
 
 test-flash: $(VENV)/test $(VENV)/arm64/python ## flash a card's image, install from it on an emulated Pi, see its rows arrive
 	$(BIN)/python -m pytest tests/flash $(TEST)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """What measures intervals and waits; a test hands in one whose time it sets itself."""
+    """Measures intervals and waits; tests replace it by one whose time they control."""
 
     now_s: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep

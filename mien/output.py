@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PIPE_WIDTH = 200
-"""Characters in a line without a terminal: Rich would assume 80, and fold what a pipe has room for."""
+"""Characters in a line without a terminal: Rich would assume 80, and wrap lines that a pipe could carry whole."""
 JSON_TYPES = frozenset({str, int, float, bool, list, dict, NoneType})
 
 

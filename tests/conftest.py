@@ -1,4 +1,4 @@
-"""Fixtures that the tests of several rooms share."""
+"""Fixtures that the tests of several packages share."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -69,7 +69,7 @@ def _check_file(connection: Connection) -> str:
 def _check_rollup(connection: Connection) -> str:
     observation, rollup = schema.observation, schema.rollup
     quarter_hour = (observation.c.at_ms // QUARTER_HOUR_MS).label("quarter_hour")
-    counted = {
+    actual = {
         (row.device, row.quarter_hour, row.emotion): (row.observations, row.confidence)
         for row in connection.execute(
             select(
@@ -90,8 +90,8 @@ def _check_rollup(connection: Connection) -> str:
         for code, emotion in enumerate(EMOTIONS)
     }
     expected = {cell: sums for cell, sums in expected.items() if sums != (0, 0)}
-    cells = counted.keys() | expected.keys()
-    different = sum(expected.get(cell) != counted.get(cell) for cell in cells)
+    cells = actual.keys() | expected.keys()
+    different = sum(expected.get(cell) != actual.get(cell) for cell in cells)
     return f"{different} of {len(cells)} counts differ from the observations" if different else ""
 
 

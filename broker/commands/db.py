@@ -26,8 +26,8 @@ def migrate(database: DatabaseOption = "mien.db") -> None:
     if old_revision == REVISION:
         typer.echo(f"{database} is up to date, at revision {REVISION}")
     else:
-        note = f"; copy of the old file: {copy}" if copy else ""
-        typer.echo(f"{database} was migrated from revision {old_revision or 0} to {REVISION}{note}")
+        copy_note = f"; copy of the old file: {copy}" if copy else ""
+        typer.echo(f"{database} was migrated from revision {old_revision or 0} to {REVISION}{copy_note}")
 
 
 @db.command()
@@ -37,7 +37,8 @@ def check(
 ) -> None:
     """Check the log for damage and for gaps.
 
-    Exit code 8 if it is damaged. Gaps are not damage: they are messages that a device has numbered and that never came.
+    Exit code 8 if it is damaged. Gaps are not damage: they are messages that a device has numbered and that never
+    arrived.
     """
     import json
 

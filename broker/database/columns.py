@@ -39,7 +39,7 @@ class Column:
     encoding: Encoding
     _: KW_ONLY
     name: str = ""
-    """The field's name, which all who read the log know the column by."""
+    """The field's name, under which all readers of the log know the column."""
     value_type: type = object
     """The Python type of its values."""
     stored_as: str = ""
@@ -54,7 +54,7 @@ class Column:
     filters: tuple[str, ...] = ()
     """The options of `mien.broker.query.filters.FilterOptions` that select by it."""
     getters: tuple[Callable[[Any], Any], ...] = ()
-    """What leads from a message to the value, step by step."""
+    """The steps from a message to the value."""
 
     def encode(self, observations: Iterable[Observation]) -> Sequence[Any]:
         """The encoded values of a column that is in the message."""
@@ -125,7 +125,7 @@ class ObservationRow(Row, frozen=True):
 
 
 def _resolve(name: str, column: Column, value_type: type) -> Column:
-    """A column with its name and all that follows from it."""
+    """A column with its name and everything derived from it."""
     source = column.source if column.source != "" else name
     steps = [] if source is None else source.split(".")
     getters = tuple(itemgetter(int(step)) if step.isdecimal() else attrgetter(step) for step in steps)

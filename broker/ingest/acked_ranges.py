@@ -1,4 +1,4 @@
-"""Records which sequence numbers of an outbox were acknowledged, as ranges; what none of them contains is a gap."""
+"""Records which sequence numbers of an outbox were acknowledged, as ranges; a number in none of them may be a gap."""
 
 from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, insert, update
 

@@ -18,6 +18,7 @@ from mien.messages.status import CollectorStatus, encode_collector_status
 from mien.messages.topics import OBSERVATION, STATUS, Topics
 from mien.mqtt.connection import Connection
 from mien.mqtt.events import Connected, Disconnected, Event, Message, Received, Refused, TakenOver
+from mien.mqtt.timings import DEFAULT_TIMINGS, ConnectionTimings
 from mien.sequence_ranges import to_ranges
 
 from .device_state import DeviceState, DeviceStates
@@ -51,9 +52,18 @@ log = logging.getLogger(__name__)
 class Collector:
     """The loop from MQTT to the emotion log and back to the devices."""
 
-    def __init__(self, settings: CollectorSettings, *, store: Store, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: CollectorSettings,
+        *,
+        store: Store,
+        metrics: Metrics,
+        batch_s: float = BATCH_S,
+        timings: ConnectionTimings = DEFAULT_TIMINGS,
+    ) -> None:
         """ConfigurationError if a file named in the settings cannot be read."""
         self._settings = settings
+        self._batch_s = batch_s
         self._store = store
         self._metrics = metrics
         self._topics = Topics(settings.mqtt.base_topic)
@@ -83,6 +93,7 @@ class Collector:
             ],
             optional_subscriptions=[self._home_assistant.status_topic] if self._home_assistant else [],
             events=self._events,
+            timings=timings,
         )
 
     def run(self, stopping: threading.Event) -> None:
@@ -114,13 +125,13 @@ class Collector:
             self._connection.publish(message)
 
     def _collect_batch(self, stopping: threading.Event) -> list[IncomingMessage]:
-        """The messages of a quarter of a second, or a full batch; other events are handled on the way."""
+        """The messages of `batch_s`, or a full batch; other events are handled on the way."""
         batch: list[IncomingMessage] = []
         with suppress(queue.Empty):
-            first = self._events.get(timeout=BATCH_S)
+            first = self._events.get(timeout=self._batch_s)
             if self._events.qsize() < BATCH_SIZE:
                 # Sleep until the batch is due: waking up for every message costs as much as storing it.
-                stopping.wait(BATCH_S)
+                stopping.wait(self._batch_s)
             self._handle_event(first, batch)
             while len(batch) < BATCH_SIZE:
                 self._handle_event(self._events.get_nowait(), batch)

@@ -36,7 +36,7 @@ class IncomingMessage:
     reject_reason: RejectReason | None = None
     """Why there is no body."""
     reason_text: str = ""
-    """The same for people."""
+    """A description of it, for people."""
 
     @property
     def id(self) -> UUID | None:

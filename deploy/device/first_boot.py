@@ -75,7 +75,7 @@ class Wifi:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstBoot:
-    """What the first boot makes of a Pi."""
+    """What the first boot sets up on a Pi."""
 
     instance_id: str
     """A new one is set up again."""

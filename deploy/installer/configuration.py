@@ -62,7 +62,7 @@ class Configuration:
             copy_file(self._shipped_settings, folder / self._shipped_settings.name)
 
     def restore(self, folder: Path) -> None:
-        """Make everything as it was backed up: write the files of the backup first, then delete all others."""
+        """Restore a backup: write its files first, then delete all others."""
         backed_up = sorted((folder / "etc").iterdir())
         for file in backed_up:
             copy_file(file, self.folder / file.name)

@@ -45,7 +45,7 @@ class Installation:
         return None
 
     def install(self, bundle: Bundle, *, replace: bool = False) -> str:
-        """Install or upgrade; returns a line that says so.
+        """Install or upgrade; returns a line that reports it.
 
         InstallError if the agent does not become ready; then everything is as before. `replace` allows it where the Pi
         is another device. After a power cut the next call starts over, and still knows what ran before the first one.
@@ -79,7 +79,7 @@ class Installation:
         if kept_settings:
             message += "; kept your agent.toml, the bundle's is next to it as agent.toml.new"
         if data_of_other_device:
-            message += f"; the unsent observations of the device before are in {data_of_other_device}"
+            message += f"; the unsent observations of the previous device are in {data_of_other_device}"
         return message
 
     def uninstall(self) -> str:

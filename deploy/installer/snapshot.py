@@ -35,7 +35,7 @@ class Snapshot:
         return (self._folder / "release").read_text() or None
 
     def restore_configuration(self) -> None:
-        """Make the configuration what it was when the snapshot was taken."""
+        """Restore the configuration from the snapshot."""
         self._configuration.restore(self._folder)
 
     def delete(self) -> None:

@@ -34,7 +34,7 @@ def write_wheel(folder: Path) -> Path:
 
 def _metadata(dist_info: str) -> Iterator[tuple[str, bytes]]:
     # a checkout in the current folder is found as well, with the egg-info of its last build, which has no METADATA
-    installed = next(found for found in distributions(name="mien") if found.read_text("METADATA"))
+    installed = next(package for package in distributions(name="mien") if package.read_text("METADATA"))
     for name in METADATA:
         yield f"{dist_info}/{name}", (installed.read_text(name) or "").encode()
     yield f"{dist_info}/WHEEL", b"Wheel-Version: 1.0\nGenerator: mien\nRoot-Is-Purelib: true\nTag: py3-none-any\n"

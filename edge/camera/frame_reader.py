@@ -69,7 +69,7 @@ class FrameReader:
             self._fail(CameraError("the camera has no more frames"))
         except CameraError as error:
             self._fail(error)
-        except Exception as error:  # whatever a driver raises, the agent must learn of it
+        except Exception as error:  # any exception of a driver must reach the agent
             log.exception("the camera failed")
             self._fail(CameraError(f"the camera failed: {error!r}"))
 

@@ -13,9 +13,9 @@ from mien.errors import CameraError
 
 VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"}
 DEFAULT_FRAMES_PER_SECOND = 25.0
-"""For a file whose header does not tell."""
+"""For a file whose header states no rate."""
 MAX_FRAMES_PER_SECOND = 1000.0
-"""A header that claims more is wrong."""
+"""A higher rate in the header is an error of the file."""
 
 
 class VideoFile:

@@ -13,7 +13,7 @@ BAR_LENGTH = 20
 
 
 def print_predictions(predictions: Iterable[Prediction], output_format: OutputFormat) -> None:
-    """Print each prediction as soon as it comes; CSV and JSON are complete even without any."""
+    """Print each prediction as soon as it is made; CSV and JSON are complete even without any."""
     rows = (prediction.to_row() for prediction in predictions)
     if output_format == "csv":
         print_csv(rows, columns=COLUMNS)

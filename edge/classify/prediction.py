@@ -23,7 +23,7 @@ class Prediction:
     at_s: float | None
     """The end of the interval, from the start of the video; None for an image."""
     track: int
-    """Number of the face in its file. It does not tell who the person is."""
+    """Number of the face in its file. It does not identify a person."""
     scores: Scores
     frames: int
     """How many frames the scores are averaged over."""

@@ -166,7 +166,7 @@ class Outbox:
             oldest = database.execute(
                 "SELECT boot_id, uptime_ms FROM message WHERE reject_reason IS NULL ORDER BY seq LIMIT 1"
             ).fetchone()
-            # The rows that a declared loss stands for are unacknowledged as long as the declaration is.
+            # The rows that a declared loss covers are unacknowledged as long as the declaration is.
             (oldest_seq,) = database.execute(
                 "SELECT min(min(seq, coalesce(dropped_first, seq))) FROM message WHERE reject_reason IS NULL"
             ).fetchone()

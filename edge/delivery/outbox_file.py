@@ -33,7 +33,7 @@ SCHEMA = (
         is_final INTEGER NOT NULL,        -- 0: not published yet, so it may still change
         boot_id TEXT NOT NULL,            -- when it was created, by the machine's uptime
         uptime_ms INTEGER NOT NULL,
-        dropped_first INTEGER,            -- the range that a declared loss stands for
+        dropped_first INTEGER,            -- the range that a declared loss covers
         dropped_last INTEGER,
         reject_reason TEXT                -- why a collector can never store it; such a row is not sent again
     ) STRICT

@@ -21,7 +21,7 @@ def insert_row(
     is_final: bool,
     dropped_range: tuple[int, int] | None = None,
 ) -> None:
-    """Insert an observation, or a declared loss with the range that it stands for."""
+    """Insert an observation, or a declared loss with the range that it covers."""
     database.execute(
         "INSERT INTO message (seq, payload, is_final, boot_id, uptime_ms, dropped_first, dropped_last) "
         "VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -94,7 +94,7 @@ class Publisher:
             client_id=f"mien-{device}",
             will=self._status_message("offline"),
             subscriptions=[self._topics.acknowledgement(device), self._topics.collector_status("+")],
-            events=cast("queue.Queue[Event]", self._events),  # it only puts events
+            events=cast("queue.Queue[Event]", self._events),  # it only enqueues events
             timings=timings.connection,
         )
         self._connected = False

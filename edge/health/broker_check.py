@@ -52,13 +52,13 @@ def _check_permissions(probe: Probe, topics: Topics, device: str) -> CheckResult
     if probe.version != "5":
         hint = "use an MQTT broker that supports MQTT 5"
         return warning("permissions", "cannot be checked: MQTT 3.1.1 does not report them", hint)
-    own = probe.publish(topics.device_motion(device))
-    if own is None or not own.accepted:
+    own_response = probe.publish(topics.device_motion(device))
+    if own_response is None or not own_response.accepted:
         hint = "allow this account to write to its own topics (README, Architecture)"
-        reason = own.reason if own else "no response"
+        reason = own_response.reason if own_response else "no response"
         return error("permissions", f"may not write to its own topics ({reason})", hint)
-    others = probe.publish(topics.device_motion(f"{device}-doctor"))
-    if others is not None and not others.accepted:
+    other_response = probe.publish(topics.device_motion(f"{device}-doctor"))
+    if other_response is not None and not other_response.accepted:
         return ok("permissions", "may write to its own topics only")
     hint = "give each device its own account, restricted to its own topics"
     return warning("permissions", "this account may also write to other devices' topics", hint)

@@ -34,7 +34,7 @@ from mien.model.preprocessing import IMAGE_SIZE_PX
 from mien.settings.tagged_union import tag_of
 
 INFERENCES = 20
-"""To measure the time of one."""
+"""Number of timed inferences; the median counts."""
 MAX_INFERENCE_MS = 100.0
 """Slower inference does not allow ten frames a second; a Pi Zero 2 W takes a tenth of this."""
 MIN_BRIGHTNESS, MAX_BRIGHTNESS = 30, 225

@@ -43,7 +43,7 @@ class HealthReporter:
         self._clock = clock
 
     def build_health(self, outbox: OutboxHealth) -> Health:
-        """The full report, with the given health of the outbox."""
+        """The full report, with this health of the outbox."""
         return Health(
             outbox=outbox,
             sensor=self._sensor(),

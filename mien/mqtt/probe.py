@@ -27,7 +27,7 @@ class Response:
 
     accepted: bool
     reason: str
-    """In the broker's words."""
+    """The reason that the broker stated."""
 
 
 class Probe:

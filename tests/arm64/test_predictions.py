@@ -1,4 +1,4 @@
-"""The shipped model and the Haar cascade give the same results on this machine and on a Pi's processor."""
+"""The shipped model and the Haar cascade produce the same results on this machine and on a Pi's processor."""
 
 import json
 import subprocess

@@ -76,7 +76,7 @@ def account_for(outboxes: Sequence[Path], log: str) -> DeliveryReport:
     journal_ids: set[str] = set()
     silent = []
     for path in outboxes:
-        journal, held = _read_outbox(path)
+        journal, remaining = _read_outbox(path)
         if not journal:
             silent.append(path.stem)
         for identifier, outbox, seq in journal:
@@ -89,7 +89,7 @@ def account_for(outboxes: Sequence[Path], log: str) -> DeliveryReport:
             elif any(outbox == name and first <= seq <= last for name, first, last in dropped_ranges):
                 fate = "dropped"
             else:
-                fate = "waiting" if seq in held else "lost"
+                fate = "waiting" if seq in remaining else "lost"
             counts[fate] += 1
     in_both = stored_ids & rejected_ids
     return DeliveryReport(
@@ -111,7 +111,7 @@ def _read_outbox(path: Path) -> tuple[list[tuple[str, str, int]], set[int]]:
     """The journal's rows, and the sequence numbers that are still in the outbox or in a declared loss that waits."""
     with closing(sqlite3.connect(path)) as database:
         journal = database.execute("SELECT id, outbox, seq FROM journal").fetchall()
-        held = {seq for (seq,) in database.execute("SELECT seq FROM message WHERE dropped_last IS NULL")}
+        remaining = {seq for (seq,) in database.execute("SELECT seq FROM message WHERE dropped_last IS NULL")}
         for first, last in database.execute("SELECT dropped_first, dropped_last FROM message WHERE dropped_last > 0"):
-            held |= set(range(first, last + 1))
-    return journal, held
+            remaining |= set(range(first, last + 1))
+    return journal, remaining

@@ -82,12 +82,12 @@ class EmulatedService:
         for name in ("run/mien", "var/lib/mien", "var/cache/mien"):  # as systemd creates them
             folder = self._pi.root / name
             folder.mkdir(parents=True, exist_ok=True)
-            give_to_nobody(folder)
+            chown_to_unprivileged_user(folder)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify_socket:
             address = f"{self.log.parent}/notify"
             Path(address).unlink(missing_ok=True)
             notify_socket.bind(address)
-            give_to_nobody(Path(address).parent)
+            chown_to_unprivileged_user(Path(address).parent)
             Path(address).chmod(0o777)
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
@@ -120,7 +120,7 @@ class EmulatedService:
         return re.sub(r"(?<![\w./])/(etc|opt|run|var)/", rf"{self._pi.root}/\1/", text)
 
 
-def give_to_nobody(folder: Path) -> None:
+def chown_to_unprivileged_user(folder: Path) -> None:
     """Make the user that runs the Pi's programs own a folder and everything in it."""
     if os.geteuid() == 0:
         for path in (folder, *folder.rglob("*")):

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from emulated_pi import EmulatedPi, EmulatedService, give_to_nobody
+from emulated_pi import EmulatedPi, EmulatedService, chown_to_unprivileged_user
 from mosquitto import Mosquitto, free_port
 from polling import wait_for
 from running_collector import running_collector
@@ -106,7 +106,7 @@ def pi(folder: Path) -> EmulatedPi:
     (folder / "debian" / "lib").symlink_to("usr/lib")
     root = folder / "root"
     root.mkdir()
-    give_to_nobody(root)
+    chown_to_unprivileged_user(root)
     return EmulatedPi(folder / "emulator", folder / "debian", root)
 
 
@@ -115,7 +115,7 @@ def bundle(folder: Path, sd_card: Path) -> Path:
     """The bundle as the Pi sees it."""
     bundle = folder / "bundle"
     shutil.copytree(sd_card / "mien", bundle)
-    give_to_nobody(bundle)
+    chown_to_unprivileged_user(bundle)
     return bundle
 
 
@@ -142,7 +142,7 @@ def test_cloud_init_accepts_the_files_and_rejects_broken_ones(pi: EmulatedPi, sd
         broken = sd_card / f"broken-{name}"
         broken.write_text((sd_card / name).read_text().replace(key, '"imagined"'))
         arguments += [kind, sd_card / name, kind, broken]
-    give_to_nobody(sd_card)
+    chown_to_unprivileged_user(sd_card)
     result = pi.run("-c", CLOUD_INIT_CHECK, *arguments)
     verdicts = dict(line.split() for line in result.stdout.splitlines() if line.endswith((" accepted", " rejected")))
     assert {Path(file).name: verdict for file, verdict in verdicts.items()} == {
@@ -190,7 +190,7 @@ def test_a_packed_bundle_upgrades_it_and_keeps_its_settings(pi: EmulatedPi, fold
     for step in (unpack, clean):
         subprocess.run(shlex.split(step), cwd=folder, check=True)
     assert not (folder / "mien-hallway.tar").exists()
-    give_to_nobody(folder / "mien-hallway")
+    chown_to_unprivileged_user(folder / "mien-hallway")
     settings = (pi.root / "etc" / "mien" / "agent.toml").read_text()
     result = pi.run_installer(folder / "mien-hallway")
     assert result.returncode == 0, result.stderr
@@ -231,4 +231,4 @@ def _relocate_settings(pi: EmulatedPi) -> None:
     header = f'clock_wait_s = 0\noutbox = "{pi.root}/var/lib/mien/outbox.db"\n'
     file.write_text(header + file.read_text().replace('"/etc/mien', f'"{pi.root}/etc/mien'))
     if os.geteuid() == 0:
-        give_to_nobody(pi.root / "etc")
+        chown_to_unprivileged_user(pi.root / "etc")

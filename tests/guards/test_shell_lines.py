@@ -18,7 +18,7 @@ SCRIPTS = sorted((ROOT / "trainer" / "runs").rglob("*.sh"))
 
 
 def shell_lines(document: Path) -> Iterator[str]:
-    """The lines of fenced blocks, without prompts and comments, and what stands in `backticks`."""
+    """The lines of fenced blocks, without prompts and comments, and the text in `backticks`."""
     text = document.read_text(encoding="utf-8")
     if document.suffix == ".sh":
         yield from re.sub(r"\\\n\s*", "", text).splitlines()
@@ -48,7 +48,7 @@ def commands(word: str) -> list[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize(("document", "arguments"), commands("mien"), ids=str)
-def test_a_documented_command_takes_the_options_that_it_is_shown_with(document: str, arguments: list[str]) -> None:
+def test_a_documented_command_accepts_the_options_that_it_is_shown_with(document: str, arguments: list[str]) -> None:
     command = get_command(create_app()[0])
     path = ["mien"]
     for name in arguments:

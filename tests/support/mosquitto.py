@@ -20,7 +20,7 @@ _ports = itertools.cycle(random.sample(PORTS, len(PORTS)))
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that is not in use, and that no other test asked for lately."""
+    """A TCP port of the loopback interface that is not in use, and that no other test was given recently."""
     for port in _ports:
         with suppress(OSError), socket.create_server(("127.0.0.1", port), reuse_port=False):
             return port

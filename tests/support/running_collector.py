@@ -9,14 +9,18 @@ from mien.broker.ingest.collector import Collector
 from mien.broker.ingest.metrics import Metrics
 from mien.broker.ingest.store import Store
 from mien.broker.settings import CollectorSettings
+from mien.mqtt.timings import ConnectionTimings
+
+BATCH_S = 0.05
+TIMINGS = ConnectionTimings(first_retry_s=0.1)
 
 
 @contextmanager
 def running_collector(settings: CollectorSettings, metrics: Metrics | None = None) -> Iterator[None]:
-    """Collect into the settings' database while the block runs."""
+    """Collect into the settings' database while the block runs, in short batches."""
     engine = open_for_writing(settings.database)
     stopping = threading.Event()
-    collector = Collector(settings, store=Store(engine), metrics=metrics or Metrics())
+    collector = Collector(settings, store=Store(engine), metrics=metrics or Metrics(), batch_s=BATCH_S, timings=TIMINGS)
     thread = threading.Thread(target=collector.run, args=[stopping])
     thread.start()
     try:

@@ -34,8 +34,8 @@ def test_relative_paths_lead_from_the_new_run_to_the_same_files(
     recipe = compose_recipe(recorded.path, {}, run.path)
     assert recipe.init_from == "../../../models/start.keras"
     assert recipe.teacher == str(tmp_path / "models" / "teacher.keras")
-    given = compose_recipe(None, {"init_from": "start.keras"}, run.path)
-    assert given == Recipe(init_from=recipe.init_from)
+    composed = compose_recipe(None, {"init_from": "start.keras"}, run.path)
+    assert composed == Recipe(init_from=recipe.init_from)
     assert run.locate(recipe.init_from) == tmp_path / "models" / "start.keras"
 
 

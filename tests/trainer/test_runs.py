@@ -9,7 +9,7 @@ import pytest
 from typer.main import get_command
 
 from mien.cli import create_app
-from mien.trainer.commands.recipe_options import given_values
+from mien.trainer.commands.recipe_options import explicit_options
 from mien.trainer.recipe import Recipe
 from mien.trainer.recipe_file import read_recipe
 
@@ -38,7 +38,7 @@ def test_a_recorded_recipe_states_every_field(file: Path) -> None:
 
 
 @pytest.mark.parametrize("script", sorted(RUNS.rglob("run.sh")), ids=lambda script: script.parent.name)
-def test_a_script_repeats_recorded_recipes_and_gives_only_data_folder_and_models(script: Path, tmp_path: Path) -> None:
+def test_a_script_repeats_recorded_recipes_and_sets_only_data_folder_and_models(script: Path, tmp_path: Path) -> None:
     train = get_command(create_app()[0]).commands["train"]  # type: ignore[attr-defined]
     calls = run_script(script, tmp_path, "fer2013.csv", "fer2013new.csv", "out")
     contexts = [train.make_context("train", call[1:]) for call in calls if call[0] == "train"]
@@ -46,16 +46,16 @@ def test_a_script_repeats_recorded_recipes_and_gives_only_data_folder_and_models
     assert set(script.parent.rglob("recipe.json")) <= set(recipe_files)
     for context, file in zip(contexts, recipe_files, strict=True):
         recipe = read_recipe(file)
-        given = given_values(context, {name: context.params[name] for name in msgspec.structs.asdict(recipe)})
-        assert given.keys() <= {"init_from", "teacher"}
-        for name in given:
+        options = explicit_options(context, {name: context.params[name] for name in msgspec.structs.asdict(recipe)})
+        assert options.keys() <= {"init_from", "teacher"}
+        for name in options:
             assert getattr(recipe, name), f"{file} has no {name}"
-        for name in {"init_from", "teacher"} - given.keys():
+        for name in {"init_from", "teacher"} - options.keys():
             path = getattr(recipe, name)
             assert path is None or (file.parent / path).exists()
 
 
-def test_the_comparison_takes_other_epochs(tmp_path: Path) -> None:
+def test_the_comparison_accepts_another_number_of_epochs(tmp_path: Path) -> None:
     calls = run_script(RUNS / "comparison" / "run.sh", tmp_path, "fer2013.csv", "fer2013new.csv", "out", "100")
     training = [call for call in calls if call[0] == "train"]
     assert len(training) == 6

@@ -42,9 +42,9 @@ def recipe_option(name: str, *, help_text: str | None = None) -> Any:
     return typer.Option(min=limits.ge, max=limits.le, help=help_text or f"{sentence}.{choices}")
 
 
-def given_values(context: typer.Context, values: dict[str, Any]) -> dict[str, Any]:
+def explicit_options(context: typer.Context, values: dict[str, Any]) -> dict[str, Any]:
     """The fields whose options were given on the command line. UsageError if one is not among its field's choices."""
-    given = {}
+    explicit = {}
     for name, value in values.items():
         source = context.get_parameter_source(name)
         if source is None or source.name != "COMMANDLINE":
@@ -55,8 +55,8 @@ def given_values(context: typer.Context, values: dict[str, Any]) -> dict[str, An
             raise UsageError(f"there {verb} no {name} {value!r}: choose from {', '.join(choices)}")
         if isinstance(value, Path):
             value = None if value == Path() else str(value)  # '' is none, in place of a recipe's file
-        given[name] = value
-    return given
+        explicit[name] = value
+    return explicit
 
 
 def _option_type(field_type: Any) -> Any:

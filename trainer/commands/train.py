@@ -8,7 +8,7 @@ import typer
 from mien.errors import DataError, UsageError
 
 from .options import DataOption, FerplusOption, quiet_tensorflow
-from .recipe_options import given_values, with_recipe_options
+from .recipe_options import explicit_options, with_recipe_options
 
 
 @with_recipe_options
@@ -52,12 +52,12 @@ def train(
     from mien.trainer.training.training import train as train_network
 
     run_folder = RunFolder(run)
-    given = given_values(context, hyperparameters)
+    options = explicit_options(context, hyperparameters)
     if resume:
         recipe = run_folder.read_unfinished_recipe()
     else:
         run_folder.check_new()
-        recipe = compose_recipe(recipe_file, given, run)
+        recipe = compose_recipe(recipe_file, options, run)
         if recipe.mixed_precision is None:
             recipe = msgspec.structs.replace(recipe, mixed_precision=bool(list_accelerators()))
     if recipe.network == "hero" and recipe.init_from:

@@ -148,7 +148,7 @@ def test_the_command_collects_until_sigterm(settings: CollectorSettings, device:
         process.communicate()
 
 
-def test_the_last_will_of_a_killed_collector_says_offline(
+def test_the_last_will_of_a_killed_collector_reports_offline(
     settings: CollectorSettings, device: Device, tmp_path: Path
 ) -> None:
     port = str(settings.mqtt.port)

@@ -209,8 +209,8 @@ def test_the_rollup_counts_each_observation_once(store: Store, select: Select) -
         for _ in range(300)
     ]
     while select("SELECT count(*) FROM observation") != [(300,)]:
-        some = random.sample(observations, 60)  # out of order, with duplicates
-        store.record([to_message(encode_observation(observation), device=observation.device) for observation in some])
+        sample = random.sample(observations, 60)  # out of order, with duplicates
+        store.record([to_message(encode_observation(observation), device=observation.device) for observation in sample])
     counted = "SELECT device, at_ms / 900000, {emotion!r}, count(*), sum(confidence) FROM observation"
     stored = "SELECT device, quarter_hour, {emotion!r}, {emotion}, {emotion}_confidence FROM rollup"
     for code, emotion in enumerate(EMOTIONS):
@@ -227,8 +227,8 @@ def test_two_writers_store_each_id_once(store: Store, log: str, select: Select) 
     def write(writer: Store, seed: int) -> int:
         random, stored = Random(seed), 0
         for _ in range(20):
-            some = random.sample(observations, 100)
-            stored += writer.record([valid(observation) for observation in some]).stored
+            sample = random.sample(observations, 100)
+            stored += writer.record([valid(observation) for observation in sample]).stored
         return stored
 
     with ThreadPoolExecutor() as pool:

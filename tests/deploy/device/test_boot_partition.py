@@ -58,7 +58,7 @@ def test_files_replace_files_folders_replace_folders_and_the_rest_stays(sd_card:
     assert current_files() == TRIXIE_FILES | files
 
 
-def test_it_knows_its_free_space(sd_card: SdCard) -> None:
+def test_it_reports_its_free_space(sd_card: SdCard) -> None:
     partition, _ = sd_card
     assert partition.has_room_for(1_000_000)
     assert not partition.has_room_for(10**16)

@@ -243,7 +243,7 @@ def test_a_pi_becomes_another_device_with_replace_and_the_first_device_keeps_its
     bundle = make_bundle("hallway")
     assert installation.install(bundle, replace=True) == (
         f"hallway: installed release {bundle.release}; "
-        f"the unsent observations of the device before are in {data}-of-kitchen-2"
+        f"the unsent observations of the previous device are in {data}-of-kitchen-2"
     )
     assert service.calls == ["remove", "enable", "restart"]
     assert 'device = "hallway"' in agent_toml(root).read_text()

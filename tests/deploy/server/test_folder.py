@@ -58,7 +58,7 @@ class RawClient:
         client.loop_start()
 
     def next(self, *kinds: str) -> str:
-        """Reason or topic of the next event of one of these kinds; queue.Empty if none comes in time."""
+        """Reason or topic of the next event of one of these kinds; queue.Empty if none arrives in time."""
         while True:
             event, value = self._events.get(timeout=10.0)
             if event in kinds:

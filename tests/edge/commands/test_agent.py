@@ -37,10 +37,13 @@ def count_rows(folder: Path) -> int:
 
 def run_agent_until_it_observes(folder: Path) -> str:
     """Stop the agent once its outbox has two rows, and return its log."""
-    process = subprocess.Popen(COMMAND, cwd=folder, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: count_rows(folder) >= 2, 60)
-    process.send_signal(signal.SIGTERM)
-    _, log = process.communicate(timeout=30)
+    with subprocess.Popen(COMMAND, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_for(lambda: count_rows(folder) >= 2, 60)
+            process.send_signal(signal.SIGTERM)
+            _, log = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == 0
     return log
 

@@ -1,4 +1,4 @@
-"""A corrupt file, a full disk and a wrong path cost no more observations than they must."""
+"""A corrupt file, a full disk and a wrong path cost no more observations than necessary."""
 
 import os
 import sqlite3

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from outboxes import SimulatedMachine
+from outboxes import SimulatedMachine, append_observations
 from polling import wait_for
 from running_collector import running_collector
 from samples import make_draft
@@ -23,7 +23,7 @@ from mien.mqtt.events import Event, Message, Received
 
 CLOCK = Clock("trusted")
 NEVER_POLLS = PublisherTimings(max_wait_s=60.0)
-"""Whatever it does within a minute, it does because something happened."""
+"""Anything that it does within a minute, it does in response to an event."""
 
 
 def make_publisher(
@@ -68,7 +68,7 @@ def published(settings: CollectorSettings) -> Iterator["queue.Queue[Event]"]:
         yield events
 
 
-def test_an_idle_publisher_asks_sqlite_nothing_and_sends_heartbeats(
+def test_an_idle_publisher_does_not_query_sqlite_and_sends_heartbeats(
     settings: CollectorSettings, outbox: Outbox, statements: list[str]
 ) -> None:
     heartbeats: list[float] = []
@@ -95,7 +95,7 @@ def _wait_until_quiet(statements: list[str]) -> None:
     count = -1
     while count != len(statements):
         count = len(statements)
-        time.sleep(0.3)
+        time.sleep(0.2)
 
 
 def test_its_heartbeats_are_in_time_for_the_watchdog() -> None:
@@ -139,8 +139,7 @@ def test_an_observation_is_published_from_the_file_that_replaces_a_corrupt_one(
     tmp_path: Path, settings: CollectorSettings, outbox: Outbox
 ) -> None:
     with running_collector(settings), make_publisher(settings, outbox) as publisher:
-        for _ in range(60):
-            outbox.append(make_draft(), CLOCK.now())
+        append_observations(outbox, 60)
         assert publisher.drain(15)
         with outbox._file.connection() as database:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")

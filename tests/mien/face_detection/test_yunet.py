@@ -1,6 +1,6 @@
 """YuNet's adapter on a test network with YuNet's inputs and outputs, which detects white cells as faces.
 
-Whether YuNet itself detects faces: tests/edge/vision/test_interval_detector.py, if its file is available.
+Whether YuNet itself detects faces: tests/edge/vision/test_face_follower.py, if its file is available.
 """
 
 import math

@@ -7,8 +7,8 @@ ROOT = Path(__file__).parents[3]
 FACTORY = ROOT / "mien" / "mqtt" / "client.py"
 SOURCES = [
     file
-    for room in ("mien", "edge", "broker", "trainer", "deploy")
-    for file in sorted((ROOT / room).rglob("*.py"))
+    for package in ("mien", "edge", "broker", "trainer", "deploy")
+    for file in sorted((ROOT / package).rglob("*.py"))
     if "runs" not in file.parts
 ]
 
