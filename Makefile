@@ -8,6 +8,10 @@ KILLS ?= 500
 SEED ?= 1
 FAULTS ?=
 PAYLOADS ?= 1000000
+SLOW_TESTS := arm64 faults flash broker/demo broker/web/test_app.py deploy/server/test_compose.py \
+	deploy/installer/test_power_cut.py edge/commands/test_agent.py edge/test_agent.py mien/messages/test_decoders.py \
+	edge/test_failures.py guards/test_distribution.py \
+	$(addprefix trainer/,commands data/test_fer2013.py evaluation export models report test_run_folder.py training)
 # Not those of the agent's own pace, which an emulated processor cannot keep: the doctor finds it slow, and is right.
 ARM64_TESTS := $(addprefix edge/,camera/test_factory.py camera/test_frame.py commands delivery \
 	vision/test_face_follower.py) \
@@ -20,7 +24,7 @@ demo: $(VENV)/demo ## run the whole path on this machine; hand flags on with DEM
 	@$(BIN)/mien demo $(DEMO)
 
 quick: $(VENV)/test lint ## check style and types, run the tests that need no service: for use while you work
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m "not service and not slow" $(TEST)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m "not service" $(SLOW_TESTS:%=--ignore=tests/%) $(TEST)
 
 test: $(VENV)/test lint ## set up and run all checks and tests; hand flags on with TEST="-k outbox"
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(TEST)

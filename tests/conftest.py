@@ -8,23 +8,16 @@ import pytest
 from mosquitto import Mosquitto, configure_mosquitto
 from postgresql import PostgreSQL, running_postgresql
 
-TESTS = Path(__file__).parent
 SERVICE_FIXTURES = {"start_mosquitto", "postgresql_server", "mosquitto", "broker", "server_broker", "browser", "wheel"}
-SLOW = (
-    *("faults", "flash", "arm64", "broker/demo", "deploy/server/test_compose", "mien/messages/test_decoders"),
-    *(f"trainer/{folder}" for folder in ("commands", "evaluation", "export", "models", "report", "training")),
-)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make quick` leaves out: tests that start a service or a browser, and slow tests."""
+    """Mark the tests that start a service, a browser or a build: `make quick` leaves them out."""
     for item in items:
         fixtures: set[str] = set(getattr(item, "fixturenames", ()))
         parameters = getattr(item, "callspec", None)
         if fixtures & SERVICE_FIXTURES or (parameters and parameters.params.get("log") == "postgresql"):
             item.add_marker(pytest.mark.service)
-        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).as_posix().startswith(SLOW):
-            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture
