@@ -1,12 +1,16 @@
 """A device's health report: retained, published once a minute."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 from uuid import UUID
 
-from msgspec import Meta, Struct
+import msgspec
+from msgspec import Meta, Raw, Struct
 
-from mien.messages.codec import MessageCodec
+from mien.messages.codec import MessageCodec, MessageDecoder
 from mien.messages.envelope import SequenceNumber
+from mien.messages.text import Kind, OptionalModelId, ShortText
+
+Part = TypeVar("Part")
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 
@@ -36,11 +40,15 @@ class OutboxHealth(Struct, frozen=True, kw_only=True):
     corrupt_files: Count
     """Damaged outbox files that were set aside, since the agent started."""
 
+    def __post_init__(self) -> None:
+        if not self.first_seq <= self.oldest_seq <= self.next_seq:
+            raise ValueError(f"first_seq {self.first_seq}, oldest_seq {self.oldest_seq}, next_seq {self.next_seq}")
+
 
 class SensorHealth(Struct, frozen=True, kw_only=True):
     """The sensor that wakes the device."""
 
-    kind: str
+    kind: Kind
     state: Literal["warming_up", "ok", "stuck", "periodic"]
     """stuck: it reports motion without a pause. periodic: it wakes the device at regular intervals."""
     wakes_last_hour: Count
@@ -51,20 +59,19 @@ class SensorHealth(Struct, frozen=True, kw_only=True):
 class CameraHealth(Struct, frozen=True, kw_only=True):
     """The device's camera."""
 
-    kind: str
+    kind: Kind
     state: Literal["closed", "on", "failing"]
     failures: Count
     """Since the agent started."""
-    error: str
+    error: ShortText
     """Why it fails; empty if it works."""
 
 
 class VisionHealth(Struct, frozen=True, kw_only=True):
     """What became of the frames since the agent started, and how long the last thousand took."""
 
-    model: str = ""
-    """First 12 hexadecimal digits of the SHA-256 of the weights in use."""
-    model_error: str = ""
+    model: OptionalModelId = ""
+    model_error: ShortText = ""
     """Why the model named in the settings is not in use; empty if it is."""
     frames: Count
     faces: Count
@@ -102,6 +109,38 @@ class Health(Struct, frozen=True, kw_only=True):
     machine: MachineHealth | None = None
 
 
-_codec = MessageCodec(Health)
-encode_health = _codec.encode
-decode_health = _codec.decode
+class EncodedHealth(Struct, frozen=True, kw_only=True):
+    """The same report with its optional parts not decoded yet."""
+
+    outbox: OutboxHealth
+    sensor: Raw = Raw(b"null")
+    camera: Raw = Raw(b"null")
+    vision: Raw = Raw(b"null")
+    machine: Raw = Raw(b"null")
+
+
+encode_health = MessageCodec(Health).encode
+_decoder = MessageDecoder(EncodedHealth)
+_sensor_decoder = MessageDecoder(SensorHealth | None)
+_camera_decoder = MessageDecoder(CameraHealth | None)
+_vision_decoder = MessageDecoder(VisionHealth | None)
+_machine_decoder = MessageDecoder(MachineHealth | None)
+
+
+def decode_health(payload: bytes) -> Health:
+    """The report, with None for an invalid part; msgspec.DecodeError if `outbox` is invalid."""
+    parts = _decoder.decode(payload)
+    return Health(
+        outbox=parts.outbox,
+        sensor=_decode_part(_sensor_decoder, parts.sensor),
+        camera=_decode_part(_camera_decoder, parts.camera),
+        vision=_decode_part(_vision_decoder, parts.vision),
+        machine=_decode_part(_machine_decoder, parts.machine),
+    )
+
+
+def _decode_part(decoder: MessageDecoder[Part | None], part: Raw) -> Part | None:
+    try:
+        return decoder.decode(bytes(part))
+    except msgspec.DecodeError:
+        return None

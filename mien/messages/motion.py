@@ -1,9 +1,9 @@
 """A device's motion state: retained, on `<base_topic>/<device>/motion`."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from mien.messages.codec import MessageCodec
 
@@ -12,7 +12,7 @@ class MotionState(Struct, frozen=True, kw_only=True):
     """Whether a device's sensor detects motion."""
 
     state: Literal["on", "off"]
-    since: datetime
+    since: Annotated[datetime, Meta(tz=True)]
     """UTC, by the device's clock."""
 
 

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from mien.emotions import EMOTIONS, Emotion
 from mien.messages.codec import MessageCodec
 from mien.messages.envelope import Envelope
+from mien.messages.text import ModelId, Version
 
 UnitInterval = Annotated[float, Meta(ge=0.0, le=1.0)]
 
@@ -60,11 +61,10 @@ class Observation(Envelope, frozen=True, kw_only=True):
     """Number of frames that the scores were averaged over."""
     box: tuple[UnitInterval, UnitInterval, UnitInterval, UnitInterval]
     """Left, top, width and height of the face in the last frame, as fractions of the frame."""
-    model: Annotated[str, Meta(pattern=r"^[0-9a-f]{12}$(?!\n)")]
-    """First 12 hexadecimal digits of the SHA-256 of the model's weights."""
+    model: ModelId
     latency_ms: Annotated[int, Meta(ge=0, lt=2**31)]
     """From the arrival of the last frame to the end of its classification."""
-    agent: Annotated[str, Meta(max_length=32, pattern=r"^[!-~]*$(?!\n)")]
+    agent: Version
     """The agent's version."""
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from mien.messages.codec import MessageCodec
+from mien.messages.text import OptionalModelId, ShortText, Version
 
 
 class DeviceStatus(Struct, frozen=True, kw_only=True):
@@ -13,19 +14,22 @@ class DeviceStatus(Struct, frozen=True, kw_only=True):
 
     state: Literal["online", "stopped", "offline"]
     """stopped: after a clean shutdown. offline: the last will."""
-    agent: str
+    agent: Version
     """The agent's version."""
-    model: str
-    """First 12 hexadecimal digits of the SHA-256 of the model's weights."""
+    model: OptionalModelId
 
 
 class CollectorStatus(Struct, frozen=True, kw_only=True):
     """On `<base_topic>/_collector/<name>/status`. Devices publish observations while any collector is online."""
 
     state: Literal["online", "busy", "offline"]
-    """busy: the database does not respond. offline: after a clean shutdown, and the last will."""
+    """busy: it stores nothing for now. offline: after a clean shutdown, and the last will."""
+    reason: ShortText = ""
+    """Why it is busy: `database`, which does not respond, or `clock`, which cannot be right."""
     instance: UUID
     """New with each start of the collector: devices then resend at once whatever is unacknowledged."""
+    batch: bool = False
+    """Whether it accepts batches; a release before them does not."""
 
 
 _device_codec = MessageCodec(DeviceStatus)
