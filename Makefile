@@ -18,18 +18,21 @@ ARM64_TESTS := $(addprefix edge/,camera/test_factory.py camera/test_frame.py com
 	$(addprefix mien/,face_detection/test_haar.py messages/test_observation.py model/test_classifier.py \
 	model/test_preprocessing.py)
 
-.PHONY: demo quick test test-all test-arm64 test-flash faults fuzz lint locks system clean
+.PHONY: demo quick test test-all test-attacks test-arm64 test-flash faults fuzz lint locks system clean
 
 demo: $(VENV)/demo ## run the whole path on this machine; hand flags on with DEMO="--seconds 20"
 	@$(BIN)/mien demo $(DEMO)
 
 quick: $(VENV)/test lint ## check style and types, run the tests that need no service: for use while you work
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m "not service" $(SLOW_TESTS:%=--ignore=tests/%) $(TEST)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m "not service and not slow_attack" $(SLOW_TESTS:%=--ignore=tests/%) $(TEST)
 
 test: $(VENV)/test lint ## set up and run all checks and tests; hand flags on with TEST="-k outbox"
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(TEST)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m "not slow_attack" $(TEST)
 
-test-all: test test-arm64 test-flash faults fuzz ## everything, the long runs too: hours; see docs/testing.md
+test-attacks: $(VENV)/test ## the attacks that take longer than 5 s: floods, half requests, memory
+	$(BIN)/python -m pytest tests/attacks -m slow_attack $(TEST)
+
+test-all: test test-attacks test-arm64 test-flash faults fuzz ## everything, the long runs too: hours; see docs/testing.md
 
 test-arm64: $(VENV)/test $(VENV)/arm64/python ## run the device's tests as a Pi's processor would, emulated by qemu
 	rm -rf build
@@ -42,10 +45,10 @@ test-flash: $(VENV)/test $(VENV)/arm64/python ## flash a card's image, install f
 	$(BIN)/python -m pytest tests/flash $(TEST)
 
 faults: $(VENV)/test ## kill everything at random and look for every observation: make faults KILLS=500 SEED=1
-	PYTHONPATH=tests/support $(BIN)/python tests/faults/harness.py $(KILLS) $(SEED) $(FAULTS)
+	PYTHONPATH=tests/support:tests/services $(BIN)/python tests/faults/harness.py $(KILLS) $(SEED) $(FAULTS)
 
 fuzz: $(VENV)/test ## send damaged messages into a store and account for each: make fuzz PAYLOADS=1000000
-	PYTHONPATH=tests/support $(BIN)/python tests/faults/fuzz.py $(PAYLOADS) $(SEED)
+	PYTHONPATH=tests/support:tests/services $(BIN)/python tests/faults/fuzz.py $(PAYLOADS) $(SEED)
 
 # mypy reads mien as it is installed, since the folders here stand apart: edge/ is mien.edge.
 lint: $(VENV)/test ## check style and types, of the tests and benchmarks too
@@ -55,7 +58,7 @@ lint: $(VENV)/test ## check style and types, of the tests and benchmarks too
 	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/typed .
 	rm -rf build
 	cp -r tests benchmarks pyproject.toml $(VENV)/typed/
-	cd $(VENV)/typed && MYPYPATH=$(subst $() ,:,$(addprefix tests/,support faults flash) benchmarks) \
+	cd $(VENV)/typed && MYPYPATH=$(subst $() ,:,$(addprefix tests/,support services faults flash) benchmarks) \
 		$(CURDIR)/$(BIN)/mypy --cache-dir $(CURDIR)/.mypy_cache --explicit-package-bases mien tests benchmarks
 
 locks: $(VENV)/test ## lock the newest packages that a device may get; see deploy/packaging/locks
@@ -64,7 +67,7 @@ locks: $(VENV)/test ## lock the newest packages that a device may get; see deplo
 system: ## install with apt what the tests need besides Python; as root
 	apt-get update
 	apt-get install --yes --no-install-recommends \
-		chromium dosfstools mmdebstrap mosquitto mtools openssl postgresql sqlite3 systemd
+		chromium dbus dosfstools mmdebstrap mosquitto mtools openssl postgresql prometheus sqlite3 systemd
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -3,29 +3,29 @@
 Each side subscribes to a mosquitto with the same client library, loop and MQTT 5, and receives equal observations at
 the same rate at QoS 1; the CPU time of its process is measured.
 
+Rows differ as real ones do: other scores, boxes and times in each, new captures, one face after another (drafts.py).
+
 cpu_vs_naive: the collector of many tutorials (a callback that inserts and commits each message, SQLite with its default
   synchronous FULL), relative to ours; it receives a tenth of the observations.
 cpu_vs_bare_paho: ours relative to a subscriber with an empty callback.
+backlog_cpu_vs_naive: the same naive collector relative to ours while the outboxes of twenty real publishers, with as
+  many observations in total, catch up in batches.
+bytes_vs_single: the payloads that this takes, resent ones included, relative to one message for each observation.
 memory_growth: the memory of ours at the end, relative to after a fifth; with --memory after each fifth, to tell a
   temporary backlog on a busy machine from a leak.
 With an empty PostgreSQL database: cpu_postgresql_vs_bare_paho and, for two collectors together,
   cpu_two_collectors_vs_bare_paho.
 """
 
-import json
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
-from uuid import UUID, uuid4
 
-from measure import (
+from parts.catching_up import CatchingUpDevices
+from parts.measure import (
     START_TIMEOUT_S,
     ChildProcess,
     Metrics,
@@ -36,17 +36,11 @@ from measure import (
     running_mosquitto,
     wait_until,
 )
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion
-from uuid6 import uuid7
+from parts.simulated_devices import DEVICES, EVENTS_PER_S, STALL_TIMEOUT_S, SimulatedDevices
 
-from mien.messages.observation import Observation, Scores, encode_observation
-
-DEVICES = 20
-EVENTS_PER_S = 2000
-STALL_TIMEOUT_S = 120.0
-"""Without any progress for this long, the benchmark fails."""
 SETTLE_S = 2.0
+MEMORY_FOLDER = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+"""For the devices' outboxes: filling them does not wait for a disk there."""
 SUBSCRIBER = """
 import json, signal, sqlite3, sys, threading
 from paho.mqtt.client import Client
@@ -81,95 +75,14 @@ signal.pause()
 COLLECTOR_CONFIG = """
 name = "{name}"
 database = "{database}"
-shared_subscription = {shared_subscription}
+{sharing}
 [mqtt]
 port = {port}
 """
-
-
-class SimulatedDevices:
-    """One client that sends the observations of all devices and counts acknowledgements; use as a context manager."""
-
-    def __init__(self, port: int) -> None:
-        self.acknowledged = 0
-        self.online_collectors: set[str] = set()
-        self._client = Client(CallbackAPIVersion.VERSION2)
-        self._client.max_inflight_messages_set(0)
-        self._client.on_message = self._handle_message
-        self._client.connect("127.0.0.1", port)
-        self._client.subscribe([("mien/+/ack", 1), ("mien/_collector/+/status", 1)])
-        self._client.loop_start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-    def start_sending(self, count: int) -> None:
-        """Publish new observations at the rate of this benchmark, in a thread."""
-        threading.Thread(target=self._send, args=[count], daemon=True).start()
-
-    def wait_for_acknowledgements(self, count: int, collectors: Sequence[ChildProcess]) -> None:
-        """ChildFailed as soon as a collector exits, or if acknowledgements stop arriving."""
-        while (acknowledged := self.acknowledged) < count:
-            wait_until(
-                lambda before=acknowledged: self.acknowledged > before,  # type: ignore[misc]
-                collectors,
-                timeout_s=STALL_TIMEOUT_S,
-                awaited=f"acknowledgements, after {acknowledged} of {count}",
-            )
-
-    def _send(self, count: int) -> None:
-        messages = make_messages(count)
-        start_s = time.monotonic()
-        for number, (topic, payload) in enumerate(messages):
-            if number % 20 == 0 and (ahead_s := number / EVENTS_PER_S - (time.monotonic() - start_s)) > 0:
-                time.sleep(ahead_s)
-            self._client.publish(topic, payload, qos=1)
-
-    def _handle_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        content = json.loads(message.payload)
-        if content.get("state") == "online":
-            self.online_collectors.add(message.topic)
-        elif "stored" in content:
-            self.acknowledged += sum(last - first + 1 for first, last in content["stored"])
-
-
-def make_messages(count: int) -> list[tuple[str, bytes]]:
-    """Topics and payloads of twenty devices, with a new capture every thirty observations."""
-    outboxes = [uuid4() for _ in range(DEVICES)]
-    captures = [UUID(int=uuid7().int) for _ in range(count // 30 + 1)]
-    scores = Scores(angry=0.05, disgust=0.05, fear=0.05, happy=0.7, sad=0.05, surprise=0.05, neutral=0.05)
-    return [
-        (
-            f"mien/device-{number % DEVICES}/observation",
-            encode_observation(
-                Observation(
-                    id=uuid7(),
-                    device=f"device-{number % DEVICES}",
-                    outbox=outboxes[number % DEVICES],
-                    seq=number // DEVICES + 1,
-                    capture=captures[number // 30],
-                    track=1,
-                    at=datetime.now(UTC),
-                    clock="synced",
-                    emotion="happy",
-                    confidence=0.7,
-                    scores=scores,
-                    frames=9,
-                    box=(0.25, 0.25, 0.5, 0.5),
-                    model="0123456789ab",
-                    latency_ms=40,
-                    agent="0.1.0",
-                )
-            ),
-        )
-        for number in range(count)
-    ]
+SHARING = """
+shared_subscription = true
+shared_group = "collectors-of-one-log"
+"""
 
 
 def measure_subscriber_us(kind: str, folder: Path, events: int) -> float:
@@ -185,30 +98,38 @@ def measure_subscriber_us(kind: str, folder: Path, events: int) -> float:
     return used_s / events * 1e6
 
 
-def measure_collector_us(
-    folder: Path, events: int, database: str, collector_count: int = 1
-) -> tuple[float, list[float]]:
-    """Microseconds of CPU time per observation of all collectors; their memory after each fifth over the first."""
-    with running_mosquitto(folder) as port, ExitStack() as stack:
+@contextmanager
+def running_collectors(
+    folder: Path, port: int, database: str, count: int = 1
+) -> Iterator[tuple[SimulatedDevices, list[ChildProcess]]]:
+    """Collectors that are online, while the block runs, and a client that speaks for the devices."""
+    with ExitStack() as stack:
         devices = stack.enter_context(SimulatedDevices(port))
         collectors = []
-        for number in range(collector_count):
+        for number in range(count):
             config = folder / f"{port}-{number}.toml"
-            shared_subscription = "true" if "://" in database else "false"
-            config.write_text(
-                COLLECTOR_CONFIG.format(
-                    name=f"c{number}", database=database, shared_subscription=shared_subscription, port=port
-                )
-            )
+            sharing = SHARING if "://" in database else ""
+            config.write_text(COLLECTOR_CONFIG.format(name=f"c{number}", database=database, sharing=sharing, port=port))
             command = [sys.executable, "-m", "mien", "collect", "--config", str(config)]
             collectors.append(stack.enter_context(ChildProcess("`mien collect`", command)))
         wait_until(
-            lambda: len(devices.online_collectors) == collector_count,
+            lambda: len(devices.online_collectors) == count,
             collectors,
             timeout_s=START_TIMEOUT_S,
             awaited="the collector to be online",
         )
         time.sleep(SETTLE_S)
+        yield devices, collectors
+
+
+def measure_collector_us(
+    folder: Path, events: int, database: str, collector_count: int = 1
+) -> tuple[float, list[float]]:
+    """Microseconds of CPU time per observation of all collectors; their memory after each fifth over the first."""
+    with (
+        running_mosquitto(folder) as port,
+        running_collectors(folder, port, database, collector_count) as (devices, collectors),
+    ):
         start_s = sum(cpu_time_s(collector.pid) for collector in collectors)
         devices.start_sending(events)
         memory_bytes = []
@@ -217,6 +138,20 @@ def measure_collector_us(
             memory_bytes.append(sum(resident_bytes(collector.pid) for collector in collectors))
         used_s = sum(cpu_time_s(collector.pid) for collector in collectors) - start_s
     return used_s / events * 1e6, [later / memory_bytes[0] for later in memory_bytes[1:]]
+
+
+def measure_backlog(folder: Path, events: int) -> tuple[float, float]:
+    """Microseconds of CPU time per observation of a collector while devices catch up; `bytes_vs_single`."""
+    with (
+        tempfile.TemporaryDirectory(dir=MEMORY_FOLDER) as outboxes,
+        CatchingUpDevices(Path(outboxes), devices=DEVICES, rows=events) as backlog,
+        running_mosquitto(folder) as port,
+        running_collectors(folder, port, str(folder / "backlog.db")) as (_, collectors),
+    ):
+        start_s = cpu_time_s(collectors[0].pid)
+        payload_bytes = backlog.catch_up(port, collectors)
+        used_s = cpu_time_s(collectors[0].pid) - start_s
+    return used_s / events * 1e6, payload_bytes / backlog.single_bytes
 
 
 def main() -> None:
@@ -235,12 +170,16 @@ def main() -> None:
             return
         bare_us = measure_subscriber_us("bare", folder, options.events)
         naive_us = measure_subscriber_us("naive", folder, max(1, options.events // 10))
+        backlog_us, bytes_ratio = measure_backlog(folder, options.events)
         metrics = {
             "bare_paho_us": bare_us,
             "naive_us": naive_us,
             "collector_us": collector_us,
             "cpu_vs_naive": naive_us / collector_us,
             "cpu_vs_bare_paho": collector_us / bare_us,
+            "backlog_us": backlog_us,
+            "backlog_cpu_vs_naive": naive_us / backlog_us,
+            "bytes_vs_single": bytes_ratio,
             "memory_growth": growth[-1],
         }
         if options.postgresql:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from measure import Metrics, benchmark_parser, print_metrics
+from parts.measure import Metrics, benchmark_parser, print_metrics
 
 from mien.face_detection.haar import HaarDetector
 from mien.trainer.data.fer2013 import read_fer2013

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from measure import Metrics, benchmark_parser, print_metrics
+from parts.measure import Metrics, benchmark_parser, print_metrics
 
 from mien.edge.vision.settings import HaarSettings
 from mien.model.classifier import Classifier

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 import httpx2
-from measure import ChildProcess, Metrics, benchmark_parser, print_metrics
+from parts.measure import ChildProcess, Metrics, benchmark_parser, print_metrics
 from query import make_observations
 from sqlalchemy import Engine
 

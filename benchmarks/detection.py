@@ -13,8 +13,8 @@ from unittest.mock import patch
 
 import cv2
 import numpy as np
-from measure import Metrics, benchmark_parser, print_metrics
 from numpy.typing import NDArray
+from parts.measure import Metrics, benchmark_parser, print_metrics
 
 import mien.face_detection.haar
 from mien.edge.camera.factory import open_camera

@@ -16,10 +16,10 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from fer_comparison import compare_with_fer
-from frame_cost import WARMUP_FRAMES, measure_frame_cost, measure_memory_growth
-from measure import Metrics, benchmark_parser, print_metrics
-from wake_latency import measure_idle_cost, measure_wake_latency
+from parts.fer_comparison import compare_with_fer
+from parts.frame_cost import WARMUP_FRAMES, measure_frame_cost, measure_memory_growth
+from parts.measure import Metrics, benchmark_parser, print_metrics
+from parts.wake_latency import measure_idle_cost, measure_wake_latency
 
 from mien.edge.camera.settings import CameraSettings, DemoCameraSettings, FileCameraSettings
 

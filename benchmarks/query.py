@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-from measure import Metrics, benchmark_parser, median_ms, print_metrics
+from parts.measure import Metrics, benchmark_parser, median_ms, print_metrics
 from rich.console import Console
 from rich.progress import track
 from sqlalchemy import Engine, text

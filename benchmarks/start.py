@@ -4,7 +4,7 @@ import statistics
 import sys
 import time
 
-from measure import Metrics, benchmark_parser, print_metrics, run_child
+from parts.measure import Metrics, benchmark_parser, print_metrics, run_child
 
 
 def measure_s(name: str, command: list[str]) -> float:

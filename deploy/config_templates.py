@@ -17,6 +17,8 @@ keyfile {folder}/mosquitto/server.key
 crlfile {folder}/mosquitto/revoked.crl
 require_certificate true
 use_identity_as_username true
+# The certificate's name is the client ID, too, whatever a client asks for: no client can throw another out.
+use_username_as_clientid true
 allow_anonymous false
 acl_file {folder}/mosquitto/acl
 pid_file {folder}/mosquitto/mosquitto.pid
@@ -26,21 +28,31 @@ persistence true
 persistence_location {folder}/mosquitto/data/
 autosave_interval 1
 autosave_on_changes false
-max_queued_messages 100000
-max_packet_size 262144
+
+# What waits for a collector that is slow or stopped, whoever sends it, must fit into 150 MB: at most so many packets of
+# observations, whose bytes mosquitto 2.0 does not count. With fewer, a device that floods keeps others from getting
+# through (benchmarks/fairness.py). A packet of this size holds 60 observations, and each other message of mien's.
+max_queued_messages 24000
+max_packet_size 5000
+# The same for acknowledgements and reports of a device's state, whose bytes it counts.
+max_queued_bytes 8388608
 log_dest stderr
 """
 COLLECTOR = """\
 # Made by `mien server init`. All settings and their meaning: mien config show collector collector.toml
-database = "{folder}/collector/data/mien.db"
+name = "{name}"
+database = "{database}"
+# Keep this name secret, and the same for all collectors: whoever knows it can take a share of their messages.
+shared_group = "{group}"
+shared_subscription = {shared}
 
 [mqtt]
 host = "{host}"
 port = {port}
 tls = true
-ca_file = "{folder}/collector/ca.crt"
-certificate_file = "{folder}/collector/collector.crt"
-key_file = "{folder}/collector/collector.key"
+ca_file = "{folder}/ca.crt"
+certificate_file = "{folder}/collector.crt"
+key_file = "{folder}/collector.key"
 """
 DASHBOARD = """\
 # Made by `mien server init`. All settings and their meaning: mien config show dashboard dashboard.toml
@@ -71,9 +83,15 @@ def mosquitto_conf(folder: Path, port: int, user: str) -> str:
     return MOSQUITTO.format(folder=folder, port=port, user=user)
 
 
-def collector_toml(folder: Path, host: str, port: int) -> str:
-    """For a collector that reaches the MQTT broker as devices do."""
-    return COLLECTOR.format(folder=folder, host=host, port=port)
+def collector_toml(folder: Path, name: str, *, database: str, group: str, host: str, port: int) -> str:
+    """For a collector that reaches the MQTT broker as devices do, with its identity in `folder`.
+
+    On a database that several can write to, it shares the work with the others of its group.
+    """
+    shared = "true" if "://" in database else "false"
+    return COLLECTOR.format(
+        folder=folder, name=name, database=database, group=group, shared=shared, host=host, port=port
+    )
 
 
 def dashboard_toml(folder: Path, database: str) -> str:

@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import textwrap
-from pathlib import Path
+from pathlib import Path, PurePath
 
 HARDENING = """\
 NoNewPrivileges=yes
@@ -12,6 +12,7 @@ ProtectSystem=strict
 ProtectHome={home}
 PrivateTmp=yes
 PrivateDevices=yes
+PrivateMounts=yes
 ProtectClock=yes
 ProtectControlGroups=yes
 ProtectHostname=yes
@@ -35,9 +36,12 @@ CapabilityBoundingSet=
 AmbientCapabilities=
 UMask=0077
 """
-"""For programs that need the network and one folder."""
+"""For programs that need the network and one folder. ProtectClock= even refuses to tell whether the clock is right, so
+mien/clock_sync.py asks timedated instead, over the socket of D-Bus (AF_UNIX)."""
 HOMES = ("/home", "/root", "/var/home")
 """What ProtectHome= hides: units whose folder or Python is below these need them readable."""
+DASHBOARD_FILES = 4096
+"""More than the 1,024 connections that the dashboard holds open at most."""
 AGENT_UNIT = "mien-agent.service"
 AGENT = """\
 # Made by mien; the next release overwrites it. Put changes into /etc/systemd/system/mien-agent.service.d/.
@@ -84,26 +88,55 @@ def agent_unit() -> str:
     return AGENT + "\n".join([*lines, "", "[Install]", "WantedBy=multi-user.target", ""])
 
 
+def root_hardening(*writable: str | PurePath, capabilities: str = "") -> str:
+    """For what root runs on a device to install or change something, without a network; lines of a unit."""
+    replaced = {
+        "CapabilityBoundingSet=": f"CapabilityBoundingSet={capabilities}",
+        "RestrictAddressFamilies=": "RestrictAddressFamilies=AF_UNIX",  # systemctl
+        "SystemCallFilter=~": "SystemCallFilter=~@privileged @resources\nSystemCallFilter=@chown",
+        "UMask=": "UMask=0022",  # the agent's user reads what is installed
+    }
+    lines = [
+        next((value for key, value in replaced.items() if line.startswith(key)), line)
+        for line in HARDENING.format(home="yes").splitlines()
+        if not line.startswith(("ProtectProc=", "ProcSubset="))  # systemctl looks at process 1
+    ]
+    lines += ["IPAddressDeny=any", f"ReadWritePaths={' '.join(map(str, writable))}"]
+    return "\n".join([*lines, ""])
+
+
 def server_units(folder: Path, user: str) -> dict[str, str]:
     """The server's units by file name, with the paths of this machine's programs."""
     mosquitto = find_program("mosquitto") or "/usr/sbin/mosquitto"
-    mien = shutil.which("mien", path=str(Path(sys.executable).parent)) or "/usr/local/bin/mien"
     broker = f"{mosquitto} -c {folder}/mosquitto/mosquitto.conf"
-    collector = f"{mien} collect --config {folder}/collector/collector.toml"
-    dashboard = f"{mien} dashboard --config {folder}/dashboard/dashboard.toml"
+    dashboard = f"{_find_mien()} dashboard --config {folder}/dashboard/dashboard.toml"
     return {
         "mien-mosquitto.service": _server_unit(
             "mien's MQTT broker", broker, user, folder, "mosquitto", extra="ExecReload=/bin/kill -HUP $MAINPID\n"
         ),
-        # Exit codes that a restart cannot fix: wrong options, a wrong configuration, a missing package.
-        "mien-collector.service": _server_unit(
-            "mien's collector", collector, user, folder, "collector", extra="RestartPreventExitStatus=2 3 9\n"
-        ),
+        "mien-collector.service": collector_unit(folder, user, "collector"),
         # The log is opened read-only, but SQLite writes next to it to count its readers.
         "mien-dashboard.service": _server_unit(
-            "mien's dashboard", dashboard, user, folder, "collector/data", extra="RestartPreventExitStatus=2 3 9\n"
+            "mien's dashboard",
+            dashboard,
+            user,
+            folder,
+            "collector/data",
+            extra=f"LimitNOFILE={DASHBOARD_FILES}\nRestartPreventExitStatus=2 3 9\n",
         ),
     }
+
+
+def collector_unit(folder: Path, user: str, place: str) -> str:
+    """The unit of the collector whose settings are in this folder of the server folder."""
+    command = f"{_find_mien()} collect --config {folder}/{place}/collector.toml"
+    # Exit codes that a restart cannot fix: wrong options, a wrong configuration, a missing package.
+    extra = "RestartPreventExitStatus=2 3 9\n"
+    return _server_unit("mien's collector", command, user, folder, place, extra=extra)
+
+
+def _find_mien() -> str:
+    return shutil.which("mien", path=str(Path(sys.executable).parent)) or "/usr/local/bin/mien"
 
 
 def _server_unit(description: str, command: str, user: str, folder: Path, writable: str, *, extra: str) -> str:

@@ -36,8 +36,8 @@ class AgentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     outbox_max_mb: Annotated[int, Meta(ge=1)] = 400
     """Maximum size of the stored rows, with the same effect."""
     clock: Literal["ntp", "trusted"] = "ntp"
-    """ntp: observations are marked as unsynced while systemd reports no time synchronization. trusted: the clock is
-    always right (a hardware clock, a demo)."""
+    """ntp: observations are marked as unsynced while nothing synchronizes the clock (systemd-timesyncd, chrony, ntpsec
+    or PTP). trusted: the clock is always right (a clock chip, a demo)."""
     clock_wait_s: Seconds = 120.0
     """Observations made before the clock is synchronized wait up to this long after the agent's start to have their
     time corrected."""

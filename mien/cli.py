@@ -15,7 +15,7 @@ from mien.version import VERSION
 
 EXIT_CODES = """Exit codes: 0 success; 1 or 2 wrong usage; 3 configuration; 4 model; 5 data; 6 refused by the MQTT
 broker; 7 camera; 8 database or outbox; 9 missing package; 10 training or export; 11 query timed out; 12 too many
-queries at once; 130 interrupted."""
+queries at once; 13 a revoked device may still be connected; 130 interrupted."""
 
 PANELS = ("Try it", "On the device", "On the server", "Devices and SD cards", "Models", "Configuration")
 """Headings of the help, in order."""

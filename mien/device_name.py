@@ -1,4 +1,4 @@
-"""Valid names of devices and collectors."""
+"""Valid names of devices and collectors, and how the MQTT broker knows them."""
 
 import re
 from typing import Annotated
@@ -14,3 +14,23 @@ DeviceName = Annotated[str, Meta(pattern=NAME_PATTERN)]
 def is_device_name(name: str) -> bool:
     """Whether this is a valid name for a device or collector."""
     return re.match(NAME_PATTERN, name) is not None
+
+
+def agent_client_id(device: str) -> str:
+    """MQTT client ID of a device's agent.
+
+    A broker closes a connection when another client takes its ID: no two of these are ever the same, because device
+    names do not begin with `_`. A broker that takes the ID from the certificate, as `mien server init` configures it,
+    ignores them: there a device's certificate bears the device's name, and a collector's its client ID.
+    """
+    return f"mien-{device}"
+
+
+def collector_client_id(collector: str) -> str:
+    """MQTT client ID of a collector, and the name in its certificate."""
+    return f"_collector-{collector}"
+
+
+def doctor_client_id(device: str) -> str:
+    """MQTT client ID of `mien doctor` for a device."""
+    return f"_doctor-{device}"

@@ -76,3 +76,9 @@ class TooManyQueries(MienError):
     """The maximum number of concurrent queries is already running."""
 
     exit_code = 12
+
+
+class SessionMayBeOpen(MienError):
+    """A device was revoked, but could not be disconnected for certain."""
+
+    exit_code = 13

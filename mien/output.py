@@ -5,8 +5,9 @@ import json
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from itertools import chain
-from types import NoneType
+from types import NoneType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 200
 """Characters in a line without a terminal: Rich would assume 80, and wrap lines that a pipe could carry whole."""
 JSON_TYPES = frozenset({str, int, float, bool, list, dict, NoneType})
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""What a text may begin with that a spreadsheet reads as a formula (OWASP, "CSV Injection")."""
 
 
 def print_table(
@@ -46,7 +49,7 @@ def print_table(
     for name in names:
         first_value = next((row[name] for row in rows if row[name] is not None), None)
         is_right = isinstance(first_value, int | float) or name in right_columns
-        table.add_column(escape(name), justify="right" if is_right else "left", overflow="fold")
+        table.add_column(escape(to_printable(name)), justify="right" if is_right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(escape(_to_cell(row[name], without_seconds=name in minute_columns)) for name in names))
     console.print(table)
@@ -66,15 +69,22 @@ def print_csv(
     minute_columns: Collection[str] = (),
     file: TextIO | None = None,
 ) -> None:
-    """Print CSV with a header; without rows, the header is `columns`."""
-    plain_rows = to_plain_rows(rows, minute_columns=minute_columns)
-    first = next(plain_rows, None)
+    """Print CSV with a header; without rows, the header is `columns`.
+
+    A text that a spreadsheet would read as a formula gets a `'` in front; numbers are as they are.
+    """
+    iterator = iter(rows)
+    first = next(iterator, None)
     names = list(columns if first is None else first)
     if not names:
         return
-    writer = csv.DictWriter(file or sys.stdout, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(plain_rows if first is None else chain([first], plain_rows))
+    output = file or sys.stdout
+    # Before Python 3.13, csv quotes a carriage return only if lines end in one; unquoted, it would begin another row.
+    lines = SimpleNamespace(write=lambda line: output.write(line.removesuffix("\r\n") + "\n"))
+    writer = csv.writer(lines, lineterminator="\r\n")
+    writer.writerow(map(_to_csv_cell, names))
+    for row in iterator if first is None else chain([first], iterator):
+        writer.writerow([_to_csv_cell(row[name], without_ms=name in minute_columns) for name in names])
 
 
 def print_json(
@@ -97,10 +107,13 @@ def print_json(
         print("[]")
 
 
-def print_ndjson(rows: Iterable[Mapping[str, Any]], *, minute_columns: Collection[str] = ()) -> None:
+def print_ndjson(
+    rows: Iterable[Mapping[str, Any]], *, minute_columns: Collection[str] = (), file: TextIO | None = None
+) -> None:
     """Print a JSON object per line."""
+    output = file or sys.stdout
     for row in to_plain_rows(rows, minute_columns=minute_columns):
-        sys.stdout.write(f"{json.dumps(row)}\n")
+        output.write(f"{json.dumps(row)}\n")
 
 
 def to_plain_rows(
@@ -124,6 +137,12 @@ def _to_plain(value: Any, *, without_ms: bool = False) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     return value if isinstance(value, str | int | float | list | dict) else str(value)
+
+
+def _to_csv_cell(value: Any, *, without_ms: bool = False) -> Any:
+    plain = value if type(value) in JSON_TYPES else _to_plain(value, without_ms=without_ms)
+    is_formula = isinstance(plain, str) and plain.startswith(FORMULA_STARTS) and not isinstance(value, Decimal)
+    return f"'{plain}" if is_formula else plain
 
 
 def _to_cell(value: Any, *, without_seconds: bool = False) -> str:

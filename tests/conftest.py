@@ -1,5 +1,6 @@
 """Fixtures that the tests of several packages share."""
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +19,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         parameters = getattr(item, "callspec", None)
         if fixtures & SERVICE_FIXTURES or (parameters and parameters.params.get("log") == "postgresql"):
             item.add_marker(pytest.mark.service)
+
+
+@pytest.fixture(autouse=True)
+def _keep_log_level() -> Iterator[None]:
+    """`mien doctor` raises the root logger's level; the tests after it in the same process must see warnings."""
+    level = logging.getLogger().level
+    yield
+    logging.getLogger().setLevel(level)
 
 
 @pytest.fixture

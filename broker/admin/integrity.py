@@ -1,9 +1,8 @@
 """Checks an emotion log for consistency and completeness."""
 
 from dataclasses import dataclass
-from itertools import combinations
 
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, select, text
 
 from mien.broker.database import schema
 from mien.broker.database.engine import read_transaction
@@ -33,7 +32,9 @@ def check_log(engine: Engine) -> IntegrityReport:
                 "file": _check_file(connection),
                 "rollup": _check_rollup(connection),
                 "unique ids": _check_unique_ids(connection),
+                "names": _check_names(connection),
                 "acknowledged ranges": _check_acked_ranges(connection),
+                "acknowledged numbers": _check_acked_numbers(connection),
             },
             gaps=find_gaps(connection),
             dropped=count_dropped(connection),
@@ -42,20 +43,21 @@ def check_log(engine: Engine) -> IntegrityReport:
 
 def count_dropped(connection: Connection) -> dict[str, int]:
     """By device: observations declared lost, without those that were stored or rejected after all."""
-    dropped, device, acked_range = schema.dropped, schema.device, schema.acked_range
-    losses: dict[tuple[str, int], list[SequenceRange]] = {}
-    query = select(device.c.name, dropped.c.outbox, dropped.c.first, dropped.c.last)
-    for name, outbox, first, last in connection.execute(query.join(device, device.c.key == dropped.c.device)):
-        losses.setdefault((name, outbox), []).append((first, last))
     counts: dict[str, int] = {}
-    for (name, outbox), lost in losses.items():
-        query_received = select(acked_range.c.first, acked_range.c.last).where(
-            acked_range.c.outbox == outbox, acked_range.c.received == 1
-        )
-        received = [(row.first, row.last) for row in connection.execute(query_received)]
-        remaining = subtract_ranges(lost, received)
-        counts[name] = counts.get(name, 0) + sum(last - first + 1 for first, last in remaining)
+    for (name, _), (lost, received) in _acked_ranges(connection).items():
+        if lost:
+            remaining = subtract_ranges(lost, received)
+            counts[name] = counts.get(name, 0) + sum(last - first + 1 for first, last in remaining)
     return counts
+
+
+def _acked_ranges(connection: Connection) -> dict[tuple[str, int], tuple[list[SequenceRange], list[SequenceRange]]]:
+    """By the device's name and the outbox's key the ranges that were declared lost, and those that were received."""
+    ranges: dict[tuple[str, int], tuple[list[SequenceRange], list[SequenceRange]]] = {}
+    query = select(schema.acked_range, schema.device.c.name).join(schema.device)
+    for row in connection.execute(query.order_by(schema.device.c.name)):
+        ranges.setdefault((row.name, row.outbox), ([], []))[row.received].append((row.first, row.last))
+    return ranges
 
 
 def _check_file(connection: Connection) -> str:
@@ -96,16 +98,59 @@ def _check_rollup(connection: Connection) -> str:
 
 
 def _check_unique_ids(connection: Connection) -> str:
+    """An id is in the log once; of the same device, it is not among the rejected messages as well."""
+    observation, dropped, rejected = schema.observation, schema.dropped, schema.rejected
     duplicates = 0
-    for left, right in combinations((schema.observation, schema.rejected, schema.dropped), 2):
-        query = select(func.count()).select_from(left.join(right, left.c.id == right.c.id))
+    for left, right, is_same in (
+        (observation, dropped, observation.c.id == dropped.c.id),
+        (observation, rejected, _is_same_message(observation, rejected)),
+        (dropped, rejected, _is_same_message(dropped, rejected)),
+    ):
+        query = select(func.count()).select_from(left.join(right, is_same))
         duplicates += connection.execute(query).scalar_one()
     return f"{duplicates} ids are in two tables" if duplicates else ""
 
 
+def _is_same_message(stored: Table, rejected: Table) -> ColumnElement[bool]:
+    return and_(stored.c.id == rejected.c.id, stored.c.device == rejected.c.device)
+
+
+def _check_names(connection: Connection) -> str:
+    """The names that no foreign key protects."""
+    missing = 0
+    for table in schema.metadata.tables.values():
+        for column in table.c:
+            name = column.name.removeprefix("previous_")
+            if name in schema.DELETED_LOOKUPS and column.table.name != name:
+                names = schema.lookup_tables[name]
+                query = select(column.label("key")).where(column.is_not(None)).distinct().subquery()
+                is_missing = query.c.key.not_in(select(names.c.key))
+                missing += connection.execute(select(func.count()).select_from(query).where(is_missing)).scalar_one()
+    return f"{missing} outboxes or captures have no name" if missing else ""
+
+
 def _check_acked_ranges(connection: Connection) -> str:
-    ranges: dict[tuple[int, int], list[SequenceRange]] = {}
-    for row in connection.execute(select(schema.acked_range)):
-        ranges.setdefault((row.outbox, row.received), []).append((row.first, row.last))
-    overlapping = sum(merge_ranges(group) != sorted(group) for group in ranges.values())
-    return f"the ranges of {overlapping} outboxes overlap" if overlapping else ""
+    groups = [group for both in _acked_ranges(connection).values() for group in both]
+    overlapping = sum(merge_ranges(group) != sorted(group) for group in groups)
+    return f"{overlapping} outboxes have ranges that overlap" if overlapping else ""
+
+
+def _check_acked_numbers(connection: Connection) -> str:
+    """Every row was acknowledged."""
+    acked_range, missing = schema.acked_range, 0
+    for table in (schema.observation, schema.dropped, schema.rejected):
+        last = (
+            select(acked_range.c.last)
+            .where(
+                acked_range.c.device == table.c.device,
+                acked_range.c.outbox == table.c.outbox,
+                acked_range.c.received == 1,
+                acked_range.c.first <= table.c.seq,
+            )
+            .order_by(acked_range.c.first.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        is_missing = and_(table.c.outbox.is_not(None), func.coalesce(last, 0) < table.c.seq)
+        missing += connection.execute(select(func.count()).select_from(table).where(is_missing)).scalar_one()
+    return f"the numbers of {missing} messages are not in the ranges" if missing else ""

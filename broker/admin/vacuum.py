@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import Engine, delete, exists, select
+from sqlalchemy import Engine
 
-from mien.broker.database.engine import first_line, write_transaction
-from mien.broker.database.schema import capture, observation
+from mien.broker.database.engine import first_line
 from mien.errors import DatabaseError
+
+from .captures import delete_unused_captures
 
 
 def vacuum_log(engine: Engine, advance: Callable[[int], None]) -> None:
@@ -15,11 +16,7 @@ def vacuum_log(engine: Engine, advance: Callable[[int], None]) -> None:
     `advance` is called after each of the two steps. Collectors wait meanwhile, and devices keep what they would send.
     DatabaseError if the log cannot be written, or if the disk is too full for the copy that SQLite makes.
     """
-    with write_transaction(engine) as connection:
-        is_unused = ~exists(select(1).where(observation.c.capture == capture.c.key))
-        if connection.dialect.name == "sqlite":  # a single pass over the rows; PostgreSQL plans that by itself
-            is_unused = capture.c.key.not_in(select(observation.c.capture).distinct())
-        connection.execute(delete(capture).where(is_unused))
+    delete_unused_captures(engine, engine)
     advance(1)
     driver = engine.raw_connection()
     try:

@@ -32,5 +32,6 @@ def dashboard(
     settings = to_settings(msgspec.to_builtins(settings) | overrides, DashboardSettings, source=source)
     token = read_token(Path(settings.token_file)) if settings.token_file else None
     with EmotionLog(settings.database, zone=settings.timezone, timeout_s=settings.query_timeout_s) as log:
-        app = create_app(log, token=token, hosts=(settings.host, *settings.hosts))
+        hosts = (settings.host, *settings.hosts)
+        app = create_app(log, token=token, hosts=hosts, is_proxied=bool(settings.hosts))
         serve(app, settings, lambda url: typer.echo(f"dashboard: {url}", err=True))

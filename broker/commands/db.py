@@ -1,15 +1,24 @@
-"""The commands `mien db migrate|check|backup|vacuum`."""
+"""The commands `mien db migrate|check|backup|vacuum`, and the group `mien db` that also has those in `subject.py`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.errors import DatabaseError, UsageError
 
 from .options import DatabaseOption
+from .subject import erase, export_subject
 
-db = typer.Typer(help="Maintain the emotion log: migrate, check, backup, vacuum.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from mien.broker.database.gaps import Gaps
+
+MAX_GAPS = 10
+"""Printed; a log with very many would scroll everything else away."""
+
+db = typer.Typer(
+    help="Maintain the emotion log: migrate, check, backup, vacuum, erase, export-subject.", no_args_is_help=True
+)
 
 
 @db.command()
@@ -35,7 +44,7 @@ def check(
     database: DatabaseOption = "mien.db",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check the log for damage and for gaps.
+    """Check the log for damage and for gaps; all of them with --json, else the first ten and their number.
 
     Exit code 8 if it is damaged. Gaps are not damage: they are messages that a device has numbered and that never
     arrived.
@@ -52,16 +61,29 @@ def check(
     else:
         for name, problem in report.problems.items():
             typer.echo(f"{'error' if problem else 'ok':5} {name}{': ' + problem if problem else ''}")
-        for device, gaps_by_outbox in report.gaps.items():
-            if not gaps_by_outbox:
-                typer.echo(f"ok    no gaps from {device}")
-            for outbox, ranges in gaps_by_outbox.items():
-                numbers = ", ".join(f"{first}-{last}" for first, last in ranges)
-                typer.echo(f"gaps  from {device}: {numbers} of outbox {outbox}")
+        _print_gaps(report.gaps)
         for device, count in report.dropped.items():
             typer.echo(f"      dropped by {device}: {count}")
     if failed:
         raise DatabaseError(f"{database} is damaged ({', '.join(failed)}): restore a backup")
+
+
+def _print_gaps(gaps: "Gaps") -> None:
+    """Print a line for each device without gaps and for each outbox with some, until MAX_GAPS are printed."""
+    left = MAX_GAPS
+    for device, ranges_by_outbox in gaps.items():
+        if not ranges_by_outbox:
+            typer.echo(f"ok    no gaps from {device}")
+        for outbox, ranges in ranges_by_outbox.items():
+            numbers = ", ".join(f"{first}-{last}" for first, last in ranges[:left])
+            if numbers:
+                typer.echo(f"gaps  from {device}: {numbers} of outbox {outbox}")
+            left -= len(ranges[:left])
+    found = [one for ranges_by_outbox in gaps.values() for ranges in ranges_by_outbox.values() for one in ranges]
+    if found:
+        missing = sum(last - first + 1 for first, last in found)
+        hint = "; --json lists them all" if len(found) > MAX_GAPS else ""
+        typer.echo(f"      gaps in all: {len(found)}, missing numbers: {missing}{hint}")
 
 
 @db.command()
@@ -108,3 +130,7 @@ def _size_bytes(path: Path) -> int:
     """The size of a SQLite file and its write-ahead log."""
     files = (path, path.with_name(f"{path.name}-wal"))
     return sum(file.stat().st_size for file in files if file.exists())
+
+
+db.command()(erase)
+db.command("export-subject")(export_subject)

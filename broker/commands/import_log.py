@@ -30,4 +30,5 @@ def import_file(
     except OSError as error:
         raise DataError(f"{file} cannot be read ({error.strerror}): name a file that `mien query` wrote") from error
     engine.dispose()
-    typer.echo(f"{result.stored} stored, {result.known} already in the log")
+    erased = f", {result.erased} not stored because they were erased" if result.erased else ""
+    typer.echo(f"{result.stored} stored, {result.known} already in the log{erased}")

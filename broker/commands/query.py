@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from mien.broker.query.tail import Tail
 
 
+SQL_TABLE_ROWS = 1000
+"""A table takes a hundred times the memory of its rows."""
 FORMATS = ("table", "csv", "json", "ndjson", "parquet", "arrow")
 
 
@@ -61,6 +64,7 @@ def query(
 ) -> None:
     """List observations, or count them by time, emotion, device and model."""
     from mien.broker.query import EmotionLog
+    from mien.broker.query.memory_limit import limited_memory
 
     output_format = _choose_format(output_format, as_csv=as_csv, as_json=as_json)
     _check_exclusive({"--by": by, "--limit": limit, "--all": list_all, "--follow": follow, "--sql": sql})
@@ -76,7 +80,7 @@ def query(
         "capture": capture,
         "model": model,
     }
-    with EmotionLog(database, zone=timezone, timeout_s=timeout_s) as log:
+    with EmotionLog(database, zone=timezone, timeout_s=timeout_s) as log, limited_memory() if sql else nullcontext():
         if follow:
             _print_new(log.tail(**options), output_format)  # until Ctrl-C
             return
@@ -124,8 +128,12 @@ def _print_table(pages: "Iterable[Result[Any]]", *, is_listing: bool, is_sql: bo
     from mien.broker.query.observations import NO_OBSERVATIONS, OBSERVATION_NOTE
     from mien.output import print_table
 
+    rows = [row for page in pages for row in page.to_dicts()]
+    if is_sql and len(rows) > SQL_TABLE_ROWS:
+        typer.echo(f"the first {SQL_TABLE_ROWS} of {len(rows)} rows: add --csv for all", err=True)
+        del rows[SQL_TABLE_ROWS:]
     print_table(
-        [row for page in pages for row in page.to_dicts()],
+        rows,
         columns=SHORT_TABLE if is_listing else (),
         minute_columns=MINUTE_COLUMNS,
         note="" if is_sql else OBSERVATION_NOTE,

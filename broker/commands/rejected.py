@@ -31,13 +31,17 @@ def list_messages(
 def replay(database: DatabaseOption = "mien.db") -> None:
     """Decode rejected messages again and store those that are now valid.
 
-    Use it after an upgrade: a newer release may accept what an older one rejected.
+    Use it after an upgrade, since a newer release may accept what an older one rejected, or after the server's clock
+    was set: times are judged by the present. What was erased stays out.
     """
+    import time
+
     from mien.broker.admin.rejected import replay_rejected
     from mien.broker.database.engine import open_for_writing
     from mien.progress import progress_bar
 
-    result = replay_rejected(open_for_writing(database, create=False), progress_bar)
+    now_ms = time.time_ns() // 1_000_000
+    result = replay_rejected(open_for_writing(database, create=False), now_ms=now_ms, progress=progress_bar)
     typer.echo(f"{result.stored} stored, {result.still_rejected} still rejected")
 
 

@@ -43,6 +43,8 @@ def create_writer(path: Path) -> Engine:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        # Many builds of SQLite leave in the file what retention deletes, where no later erasure would find it.
+        connection.execute("PRAGMA secure_delete = ON")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
@@ -124,6 +126,21 @@ def back_up(path: Path, copy: Path, progress: ProgressReporter = no_progress) ->
         raise DatabaseError(
             f"{path} cannot be copied to {copy} ({error}): name another file or free some disk space"
         ) from error
+
+
+def truncate_write_ahead_log(engine: Engine) -> bool:
+    """Write everything into the file and empty the write-ahead log, which still contains what was overwritten.
+
+    False if that has to be tried again, because others are writing, or reading from it.
+    """
+    driver = engine.raw_connection()
+    try:
+        is_busy, _, _ = driver.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # type: ignore[func-returns-value]
+    except sqlite3.OperationalError:  # locked
+        return False
+    finally:
+        driver.close()
+    return not is_busy
 
 
 def timestamped_copy(path: Path, reason: str) -> Path:

@@ -1,50 +1,60 @@
 """Receives observations from MQTT, commits them in batches, and only then acknowledges them."""
 
 import logging
-import queue
 import threading
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Literal
-from uuid import UUID, uuid4
+from uuid import uuid4
 
+import msgspec
+
+from mien.broker.database.encoding import to_epoch_ms
+from mien.broker.intake.acknowledgements import Acknowledgements
+from mien.broker.intake.device_log import DeviceLog
+from mien.broker.intake.erased_devices import ErasedDevices
+from mien.broker.intake.fair_queue import MAX_WAITING_BYTES
+from mien.broker.intake.inbox import Inbox
 from mien.broker.settings import CollectorSettings
-from mien.device_name import is_device_name
+from mien.broker.timekeeping.certificate_watch import CertificateWatch
+from mien.broker.timekeeping.retention_schedule import RetentionSchedule
+from mien.broker.timekeeping.server_clock import ServerClock
+from mien.broker.timekeeping.timekeeper import Timekeeper
+from mien.device_name import collector_client_id, is_device_name
 from mien.errors import ConnectionRefused, DatabaseError
-from mien.messages.acknowledgement import Acknowledgement, encode_acknowledgement
-from mien.messages.status import CollectorStatus, encode_collector_status
-from mien.messages.topics import OBSERVATION, STATUS, Topics
+from mien.messages.observation import Observation
+from mien.messages.status import CollectorStatus, decode_collector_status, encode_collector_status
+from mien.messages.topics import STATUS, Topics
 from mien.mqtt.connection import Connection
-from mien.mqtt.events import Connected, Disconnected, Event, Message, Received, Refused, TakenOver
+from mien.mqtt.events import Connected, Disconnected, Event, Message, Received, Refused, Suspected, TakenOver
 from mien.mqtt.timings import DEFAULT_TIMINGS, ConnectionTimings
-from mien.sequence_ranges import to_ranges
 
 from .device_state import DeviceState, DeviceStates
 from .home_assistant import HomeAssistant
-from .message import IncomingMessage, decode_message
+from .message import IncomingMessage, MessageKey, decode_message, to_printable
 from .metrics import Metrics
+from .retention import START, Position
 from .store import Store
 
-BATCH_SIZE = 1000
+BATCH_SIZE = 2000
+"""Rows of one commit; a row of a backlog costs a sixth more with half as many (benchmarks/collector.py)."""
 BATCH_S = 0.25
 """A batch is committed when it is full or this old."""
-QUEUE_SIZE = 10_000
-"""Events that may wait; messages beyond are dropped, because devices send them again."""
 BUSY_AFTER_S = 5.0
 """How long the database must fail before devices are notified; shorter failures need not concern them."""
 GAP_CHECK_S = 60.0
 """Between two counts of the gaps: as often as devices report their health."""
-RETENTION_CHECK_S = 3600.0
-"""Between two searches for observations older than `retention_days`."""
-DAY_MS = 86_400_000
-MAX_STATE_BYTES = 65_536
-"""Size limit of a device's retained messages; real ones have a few hundred bytes."""
+CLEARING_CHECK_S = 60.0
+"""Between two searches for erased devices whose retained messages are to be cleared."""
+DISCARDED_SAVE_S = 60.0
+"""Between two updates of the numbers of discarded rows in the log."""
 RETRY_S = 1.0
 """Between two attempts to commit while the database fails."""
 
 CollectorState = Literal["online", "busy", "offline"]
+BusyReason = Literal["", "database", "clock"]
 
 log = logging.getLogger(__name__)
 
@@ -58,41 +68,75 @@ class Collector:
         *,
         store: Store,
         metrics: Metrics,
+        server_clock: ServerClock | None = None,
         batch_s: float = BATCH_S,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
         timings: ConnectionTimings = DEFAULT_TIMINGS,
     ) -> None:
-        """ConfigurationError if a file named in the settings cannot be read."""
+        """`server_clock` is by default this machine's. ConfigurationError if a file named in the settings cannot be
+        read."""
         self._settings = settings
         self._batch_s = batch_s
         self._store = store
         self._metrics = metrics
         self._topics = Topics(settings.mqtt.base_topic)
-        self._dropped_messages = 0
         self._gaps_counted_s = -GAP_CHECK_S
-        self._next_retention_s = 0.0
-        self._retention_key = 0
+        self._clock = server_clock or ServerClock(settings.clock)
+        self._timekeeper = Timekeeper(self._clock, store)
+        self._certificates = CertificateWatch(
+            settings.mqtt, monotonic_s=lambda: self._clock.monotonic_ms() / 1000, wall_ms=self._clock.wall_ms
+        )
+        self._retention = RetentionSchedule[Position](
+            retention_days=settings.retention_days,
+            rollup_retention_days=settings.rollup_retention_days,
+            start=START,
+            delete_before=store.delete_before,
+            monotonic_s=lambda: self._clock.monotonic_ms() / 1000,
+        )
         self._instance = uuid4()
         self._state: CollectorState = "online"
+        self._reason: BusyReason = ""
+        self._was_online = False
+        """Whether the MQTT broker has had this collector's status."""
+        self._is_state_saved = False
         self._device_states: DeviceStates = {}
-        self._events: queue.Queue[Event] = queue.Queue(QUEUE_SIZE)
+        self._inbox = Inbox(self._topics, max_waiting_bytes=max_waiting_bytes)
+        self._erased_devices = ErasedDevices(self._topics)
+        self._next_clearing_s = 0.0
+        self._unsaved_discarded: Counter[str] = Counter()
+        self._discarded_saved_s = -DISCARDED_SAVE_S
+        self._rejected_log = DeviceLog(log, "rejected messages of %(device)s: %(count)d, the last because: %(detail)s")
+        self._unconfirmed_log = DeviceLog(
+            log,
+            "not answered yet, messages of %(device)s: %(count)d, the last because: %(detail)s, "
+            'which nothing confirms; see `timedatectl`, or set clock = "trusted" if it is right',
+        )
+        self._discarded_log = DeviceLog(
+            log,
+            "discarded rows of %(device)s: %(count)d; it sends faster than they can be stored, and has to send again",
+        )
         self._home_assistant = (
             HomeAssistant(settings.discovery_prefix, self._topics) if settings.discovery_prefix else None
         )
         self._own_topic = self._topics.collector_status(settings.name)
         observations = self._topics.observation("+")
+        if settings.shared_subscription and settings.shared_group:
+            observations = self._topics.shared_subscription(settings.shared_group, observations)
         self._connection = Connection(
             settings.mqtt,
-            client_id=f"mien-collector-{settings.name}",
+            client_id=collector_client_id(settings.name),
             will=self._status_message("offline"),
             subscriptions=[
-                self._topics.shared_subscription(observations) if settings.shared_subscription else observations,
+                observations,
                 self._topics.device_status("+"),  # not shared: shared subscriptions receive no retained messages
                 self._topics.device_health("+"),
                 self._topics.device_motion("+"),
                 self._own_topic,
             ],
+            # At QoS 1 mosquitto, once its queue is full, gives each place that an acknowledgement frees to a flooder.
+            at_most_once=[observations],
             optional_subscriptions=[self._home_assistant.status_topic] if self._home_assistant else [],
-            events=self._events,
+            events=self._inbox,
             timings=timings,
         )
 
@@ -103,72 +147,111 @@ class Collector:
         """
         with self._connection:
             while not stopping.is_set():
-                batch = self._collect_batch(stopping)
+                batch = self._judgeable(self._collect_batch(stopping))
                 if batch:
                     self._commit(batch, stopping)
+                self._save_collector_state()
+                self._report_discarded()
+                self._rejected_log.write()
+                self._unconfirmed_log.write()
                 if self._device_states:
                     self._save_device_states()
-                self._apply_retention()
+                self._clear_erased_devices()
+                if expiries := self._certificates.check(self._connection.broker_certificate):
+                    self._metrics.record_expiries(expiries)
+                self._retention.run(self._clock.retention_ms)
             self._publish_status("offline", wait_s=2.0)
+            self._save_collector_state()
+            self._report_discarded(is_last=True)
+            self._rejected_log.write(is_last=True)
+            self._unconfirmed_log.write(is_last=True)
+            self._retention.write_log()
+            self._timekeeper.save()
 
-    def _status_message(self, state: CollectorState) -> Message:
-        status = CollectorStatus(state=state, instance=self._instance)
-        return Message(self._own_topic, encode_collector_status(status), retain=True)
+    def _status(self, state: CollectorState, reason: BusyReason = "") -> CollectorStatus:
+        return CollectorStatus(state=state, reason=reason, instance=self._instance, batch=True)
 
-    def _publish_status(self, state: CollectorState, *, wait_s: float = 0.0) -> None:
-        self._state = state
-        self._metrics.online.set(state == "online")
-        self._connection.publish(self._status_message(state), wait_s=wait_s)
+    def _status_message(self, state: CollectorState, reason: BusyReason = "") -> Message:
+        return Message(self._own_topic, encode_collector_status(self._status(state, reason)), retain=True)
+
+    def _publish_status(self, state: CollectorState, reason: BusyReason = "", *, wait_s: float = 0.0) -> None:
+        if (state, reason) != (self._state, self._reason):
+            self._is_state_saved = False
+        self._state, self._reason = state, reason
+        self._metrics.record_state(self._status(state, reason))
+        self._connection.publish(self._status_message(state, reason), wait_s=wait_s)
 
     def _publish_all(self, messages: Iterable[Message]) -> None:
         for message in messages:
             self._connection.publish(message)
 
     def _collect_batch(self, stopping: threading.Event) -> list[IncomingMessage]:
-        """The messages of `batch_s`, or a full batch; other events are handled on the way."""
-        batch: list[IncomingMessage] = []
-        with suppress(queue.Empty):
-            first = self._events.get(timeout=self._batch_s)
-            if self._events.qsize() < BATCH_SIZE:
-                # Sleep until the batch is due: waking up for every message costs as much as storing it.
-                stopping.wait(self._batch_s)
-            self._handle_event(first, batch)
-            while len(batch) < BATCH_SIZE:
-                self._handle_event(self._events.get_nowait(), batch)
-        if (dropped := self._connection.dropped_messages - self._dropped_messages) > 0:
-            self._dropped_messages += dropped
-            self._metrics.overflow.inc(dropped)
-            log.warning("%d messages were dropped because the queue is full; devices send them again", dropped)
-        return batch
+        """The rows of `batch_s`, or a full batch; other events are handled on the way."""
+        if not self._inbox.wait(self._batch_s):
+            return []
+        if self._inbox.waiting_rows < BATCH_SIZE:
+            # Sleep until the batch is due: waking up for every message costs as much as storing it.
+            stopping.wait(self._batch_s)
+        for event in self._inbox.take_events():
+            self._handle_event(event)
+        now_ms = self._clock.wall_ms()
+        return [
+            decode_message(topic=topic, payload=payload, received_ms=now_ms, device=device)
+            for device, topic, payload in self._inbox.take_rows(BATCH_SIZE)
+        ]
 
-    def _handle_event(self, event: Event, batch: list[IncomingMessage]) -> None:
+    def _handle_event(self, event: Event) -> None:
         match event:
             case Received(topic, payload):
-                self._handle_message(topic, payload, batch)
+                self._handle_state(topic, payload)
             case Connected():
                 log.info("connected to %s:%d", *self._settings.mqtt.address)
+                self._next_clearing_s = 0.0
                 if self._home_assistant:
                     self._home_assistant.reset()
-                self._publish_status(self._state)
+                self._publish_status(self._state, self._reason)
             case Refused(reason) | TakenOver(reason):
                 raise ConnectionRefused(reason)
-            case Disconnected(reason):
+            case Disconnected(reason) | Suspected(reason):
                 log.warning("%s", reason)
 
-    def _handle_message(self, topic: str, payload: bytes, batch: list[IncomingMessage]) -> None:
+    def _handle_state(self, topic: str, payload: bytes) -> None:
+        """A retained message of a device, of Home Assistant, or of this collector."""
         device, kind = self._topics.device_of(topic), self._topics.kind_of(topic)
-        now_ms = time.time_ns() // 1_000_000
-        if kind == OBSERVATION:
-            batch.append(decode_message(topic=topic, payload=payload, received_ms=now_ms, device=device))
-        elif topic == self._own_topic:
-            if payload != self._status_message(self._state).payload:  # for example an earlier connection's last will
-                self._publish_status(self._state)
+        if topic == self._own_topic:
+            self._look_for_namesake(payload)
+            own = self._status_message(self._state, self._reason)
+            if payload != own.payload:  # for example an earlier connection's last will
+                self._connection.publish(own)
         elif self._home_assistant and topic == self._home_assistant.status_topic:
             self._publish_all(self._home_assistant.handle_status(payload))
-        elif is_device_name(device) and 0 < len(payload) <= MAX_STATE_BYTES:  # `mien doctor` sends empty ones
-            self._device_states[device, kind] = DeviceState(payload, now_ms)
+        elif is_device_name(device) and not payload:  # from `_clear_erased_devices`, or from `mien doctor`
+            self._erased_devices.confirm(device, kind, self._clock.wall_ms())
+            if kind == STATUS:
+                self._metrics.devices.forget(device)
+            if self._home_assistant and kind == STATUS:
+                self._home_assistant.forget_device(device)
+        elif is_device_name(device):
+            self._device_states[device, kind] = state = DeviceState(payload, self._clock.wall_ms())
+            self._metrics.devices.record(device, kind, state.payload, state.received_ms)
+            if kind == STATUS and not self._connection.limits.has_retained_messages:
+                # The device has just connected, and the broker has kept nothing for it.
+                self._connection.publish(self._status_message(self._state, self._reason))
             if self._home_assistant and kind == STATUS:
                 self._publish_all(self._home_assistant.announce_device(device, payload))
+
+    def _look_for_namesake(self, payload: bytes) -> None:
+        """Report a collector that has used this one's name since this one was online: the two end each other's
+        connections, which mosquitto before 2.0.15 does not say."""
+        with suppress(msgspec.DecodeError):
+            instance = decode_collector_status(payload).instance
+            if instance == self._instance:
+                self._was_online = True
+            elif self._was_online:
+                log.error(
+                    "another collector is also named %s, and they end each other's connections: rename or stop one",
+                    self._settings.name,
+                )
 
     def _commit(self, batch: Sequence[IncomingMessage], stopping: threading.Event) -> None:
         """Commit and acknowledge; while the database fails, publish `busy` and retry: the devices keep their rows."""
@@ -182,7 +265,7 @@ class Collector:
                 log.error("%s; trying again", error)
                 failing_since_s = failing_since_s or begun_s
                 if self._state != "busy" and time.monotonic() - failing_since_s >= BUSY_AFTER_S:
-                    self._publish_status("busy")
+                    self._publish_status("busy", "database")
                 if stopping.wait(RETRY_S):
                     return
         if self._state != "online":
@@ -203,39 +286,93 @@ class Collector:
             return
         self._device_states.clear()
 
-    def _apply_retention(self) -> None:
-        """Delete one batch of observations older than `retention_days`; once there are none, look again in an hour."""
-        if not self._settings.retention_days or time.monotonic() < self._next_retention_s:
-            return
-        before_ms = time.time_ns() // 1_000_000 - self._settings.retention_days * DAY_MS
+    def _clear_erased_devices(self) -> None:
+        """Clear once a minute what the MQTT broker retains of wholly erased devices."""
         try:
-            after_key = self._store.delete_before(before_ms, self._retention_key)
+            for device, cleared_ms in self._erased_devices.take_cleared().items():
+                self._store.mark_cleared(device, cleared_ms)
+            if time.monotonic() < self._next_clearing_s:
+                return
+            self._next_clearing_s = time.monotonic() + CLEARING_CHECK_S
+            devices = self._store.find_uncleared()
         except DatabaseError as error:
-            log.error("old observations could not be deleted yet: %s", error)
-            after_key = None
-        self._retention_key = after_key or 0
-        if after_key is None:
-            self._next_retention_s = time.monotonic() + RETENTION_CHECK_S
+            log.error("%s", error)
+            return
+        messages = self._erased_devices.clear(devices)
+        if self._home_assistant:
+            messages += [self._home_assistant.forget_device(device) for device in devices]
+        accepted = [self._connection.publish(message) for message in messages]
+        if not all(accepted):
+            self._erased_devices.start_over()
 
-    def _acknowledge(self, batch: Sequence[IncomingMessage], decisions: dict[UUID, str | None]) -> None:
-        stored: dict[tuple[str, UUID], set[int]] = defaultdict(set)
-        rejected: dict[tuple[str, UUID], dict[int, str]] = defaultdict(dict)
-        for message in batch:
-            if message.envelope is None:
-                log.warning("rejected a message on %s: %s", message.topic, message.reason_text)
-                continue
-            reason_text = decisions[message.envelope.id]
-            sender = message.device, message.envelope.outbox
-            if reason_text is None:
-                stored[sender].add(message.envelope.seq)
-            else:
-                log.warning("rejected observation %s of %s: %s", message.envelope.id, message.device, reason_text)
-                rejected[sender][message.envelope.seq] = reason_text
-        for device, outbox in stored.keys() | rejected.keys():
-            acknowledgement = Acknowledgement(
-                outbox=outbox,
-                stored=to_ranges(stored[device, outbox]),
-                rejected=sorted(rejected[device, outbox].items()),
+    def _check_clock(self) -> None:
+        """Publish `busy` while the server's clock is so far behind that good messages would be rejected by it."""
+        is_behind = self._timekeeper.check() == "behind"
+        if is_behind and self._reason != "clock":
+            self._publish_status("busy", "clock")
+        elif not is_behind and self._reason == "clock":
+            self._publish_status("online")
+
+    def _judgeable(self, batch: Sequence[IncomingMessage]) -> list[IncomingMessage]:
+        """What can be stored or rejected now; the rest remains unanswered, so that its devices send it again.
+
+        That is all messages if the clock is behind, and those from the future if nothing confirms that it is right.
+        """
+        # The envelope is an observation also where the message is rejected for its time.
+        newest = {message.device: message.envelope for message in batch if message.is_numbered}
+        for device, envelope in newest.items():
+            if isinstance(envelope, Observation) and envelope.clock == "synced":
+                self._clock.record_device_time(device, to_epoch_ms(envelope.at))
+        self._check_clock()
+        if self._reason == "clock":
+            return []
+        ahead = [message for message in batch if message.reject_reason == "clock"]
+        if not ahead or self._clock.is_confirmed:
+            return list(batch)
+        for message in ahead:
+            self._unconfirmed_log.add(to_printable(message.device), 1, message.reason_text)
+        return [message for message in batch if message.reject_reason != "clock"]
+
+    def _save_collector_state(self) -> None:
+        """Write a changed state into the log; if that fails, with the next batch."""
+        if self._is_state_saved:
+            return
+        try:
+            self._store.save_collector_state(
+                self._settings.name, self._status(self._state, self._reason), self._clock.wall_ms()
             )
-            payload = encode_acknowledgement(acknowledgement)
-            self._connection.publish(Message(self._topics.acknowledgement(device), payload))
+        except DatabaseError as error:
+            log.error("%s", error)
+            return
+        self._is_state_saved = True
+
+    def _report_discarded(self, *, is_last: bool = False) -> None:
+        """Name the devices that send too much: in the metrics at once, in the logs about once a minute."""
+        for device, count in self._inbox.take_discarded().items():
+            name = to_printable(device)
+            self._metrics.discarded.labels(name).inc(count)
+            self._discarded_log.add(name, count)
+            self._unsaved_discarded[device] += count
+        self._discarded_log.write(is_last=is_last)
+        now_s = time.monotonic()
+        if not self._unsaved_discarded or (now_s - self._discarded_saved_s < DISCARDED_SAVE_S and not is_last):
+            return
+        self._discarded_saved_s = now_s
+        try:
+            self._store.save_discarded(self._unsaved_discarded, self._clock.wall_ms())
+        except DatabaseError as error:
+            log.error("%s", error)
+            return
+        self._unsaved_discarded.clear()
+
+    def _acknowledge(self, batch: Sequence[IncomingMessage], decisions: dict[MessageKey, str | None]) -> None:
+        """Acknowledge what is committed, and count what is rejected for the log."""
+        acknowledgements = Acknowledgements()
+        for message in batch:
+            reason_text: str | None = message.reason_text
+            if (envelope := message.envelope) is not None:
+                reason_text = decisions[message.device, envelope.id]
+                acknowledgements.add(message.device, envelope.outbox, envelope.seq, reason_text)
+            if reason_text is not None:
+                self._rejected_log.add(to_printable(message.device), 1, reason_text)
+        self._publish_all(acknowledgements.to_messages(self._topics, self._connection.max_payload_bytes))

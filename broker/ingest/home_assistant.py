@@ -48,6 +48,14 @@ class HomeAssistant:
         if status == BIRTH_PAYLOAD:
             yield from self._announced.values()
 
+    def forget_device(self, device: str) -> Message:
+        """What to publish so that a device disappears; it is announced again when it publishes its status."""
+        self._announced.pop(device, None)
+        return Message(self._config_topic(device), b"", retain=True)
+
+    def _config_topic(self, device: str) -> str:
+        return f"{self._prefix}/device/{device}/config"
+
     def _discovery(self, device: str, status: DeviceStatus) -> Message:
         payload = {
             "device": {
@@ -66,8 +74,8 @@ class HomeAssistant:
             "availability_template": "{{ 'online' if value_json.state == 'online' else 'offline' }}",
             "qos": 1,
         }
-        topic = f"{self._prefix}/device/{device}/config"
-        return Message(topic, msgspec.json.encode(payload), retain=True)
+        content = f"Home Assistant's discovery of {device}"
+        return Message(self._config_topic(device), msgspec.json.encode(payload), retain=True, content=content)
 
     def _components(self, device: str) -> dict[str, dict[str, Any]]:
         observation = {"platform": "sensor", "state_topic": self._topics.observation(device)}

@@ -12,13 +12,18 @@ from mien.messages.envelope import Envelope, decode_envelope
 from mien.messages.observation import Observation, decode_observation
 
 MAX_AHEAD_H = 24.0
-"""More than any mistake in the time zone; an observation further ahead would be the newest of every query for days."""
-MAX_REASON = 500
-"""Characters."""
+"""More than any mistake in the time zone; an observation further ahead would be the newest of every query for days,
+whether or not its device's clock was ever synchronized."""
+MAX_REASON = 200
+"""Characters: a reason is kept for each rejected message, and sent back to its device."""
 
-RejectReason = Literal["envelope", "body", "device", "clock", "database"]
+RejectReason = Literal["envelope", "body", "device", "clock", "database", "id", "erased"]
 """envelope: unreadable, so it cannot be acknowledged. body: invalid. device: sent under another device's name.
-clock: days ahead. database: the database does not accept it."""
+clock: days ahead. database: the database does not accept it. id: known from another device. erased: of a device and a
+time that were erased."""
+
+MessageKey = tuple[str, UUID]
+"""The device in the topic and the id: messages that have both in common are the same message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +49,20 @@ class IncomingMessage:
         return self.envelope.id if self.envelope else None
 
     @property
-    def sha256(self) -> bytes:
-        """Identifies messages without an id."""
-        return hashlib.sha256(self.payload).digest()
+    def key(self) -> MessageKey | None:
+        """What all copies of the message have in common; None if it has no readable id."""
+        return (self.device, self.envelope.id) if self.envelope else None
+
+    @property
+    def identity(self) -> bytes:
+        """32 bytes that all copies of a message have in common, and no other message of any device."""
+        content = self.envelope.id.bytes if self.envelope else hashlib.sha256(self.payload).digest()
+        return hashlib.sha256(self.device.encode("utf-8", "surrogatepass") + b"\0" + content).digest()
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the topic's device numbered it: a number of another device means nothing."""
+        return self.envelope is not None and self.envelope.device == self.device
 
 
 def decode_message(*, topic: str, payload: bytes, received_ms: int, device: str) -> IncomingMessage:
@@ -70,11 +86,11 @@ def decode_message(*, topic: str, payload: bytes, received_ms: int, device: str)
         # Acknowledged on the topic's device, which sent it: it may have been renamed.
         reject_reason, body = "device", None
         reason_text = f"device {envelope.device} on the topic of {device}"
-    if isinstance(body, Observation) and body.clock == "synced":
+    if isinstance(body, Observation):
         ahead_h = (body.at.timestamp() - received_ms / 1000) / 3600
         if ahead_h > MAX_AHEAD_H:
             reject_reason, body = "clock", None
-            reason_text = f"at is {ahead_h:.0f} hours ahead though the clock is synced"
+            reason_text = f"at is {ahead_h:.0f} hours ahead of the collector's clock"
     return IncomingMessage(
         topic=to_printable(topic),
         payload=payload,
@@ -89,4 +105,5 @@ def decode_message(*, topic: str, payload: bytes, received_ms: int, device: str)
 
 def to_printable(text: str) -> str:
     """Text that may quote what a device sent, made safe for every database and terminal, and cut to MAX_REASON."""
-    return "".join(character if character.isprintable() else "?" for character in text[:MAX_REASON])
+    text = text[:MAX_REASON]
+    return text if text.isprintable() else "".join(one if one.isprintable() else "?" for one in text)

@@ -1,14 +1,17 @@
 """The collector's metrics for Prometheus."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from mien.broker.intake.device_gauges import DeviceGauges
 from mien.errors import ConfigurationError
 from mien.messages.observation import Observation
+from mien.messages.status import CollectorStatus
 
 from .message import IncomingMessage
 from .store import Outcome
@@ -25,14 +28,35 @@ class Metrics:
         self.stored = counter("stored", "New observations and declared losses in the log.")
         self.duplicates = counter("duplicates", "Messages that were already stored or rejected.")
         self.rejected = counter("rejected", "Messages that can never be stored, by reason.", ["reason"])
-        self.overflow = counter("overflow", "Messages dropped because the queue was full; devices send them again.")
+        self.discarded = counter(
+            "discarded_rows", "Rows discarded because their device sends too many; it sends them again.", ["device"]
+        )
         self.batch_rows = histogram(
             "batch_rows", "Messages in one transaction.", buckets=(1, 3, 10, 30, 100, 300, 1000)
         )
         self.commit_seconds = histogram("commit_seconds", "Duration of one transaction.")
         self.lag_seconds = gauge("lag_seconds", "From the newest observation of the last batch to its commit.")
         self.gaps = gauge("gaps", "Numbers that a device has counted and that were never acknowledged.", ["device"])
-        self.online = gauge("online", "1 while online, 0 while the database does not respond.")
+        self.online = gauge("online", "1 while online, 0 while it stores nothing.")
+        self.devices = DeviceGauges(self.registry)
+        self.busy = gauge("busy", "1 while it stores nothing, by reason: database or clock.", ["reason"])
+
+        self.certificate_expiry = gauge(
+            "certificate_expiry_timestamp_seconds",
+            "When a certificate expires (Unix time): of the authority, the MQTT broker, this collector.",
+            ["certificate"],
+        )
+
+    def record_expiries(self, expiries: Mapping[str, datetime]) -> None:
+        """Show when each certificate expires, by name."""
+        for name, expiry in expiries.items():
+            self.certificate_expiry.labels(name).set(expiry.timestamp())
+
+    def record_state(self, status: CollectorStatus) -> None:
+        """Show the state that the collector publishes."""
+        self.online.set(status.state == "online")
+        for reason in ("database", "clock"):
+            self.busy.labels(reason).set(status.state == "busy" and status.reason == reason)
 
     def record_commit(self, batch: Sequence[IncomingMessage], outcome: Outcome, duration_s: float) -> None:
         """Count one transaction."""

@@ -1,66 +1,91 @@
-"""Deletes old rows in small batches while new ones arrive; the rollup's counts remain."""
+"""Deletes old rows in small batches while new ones arrive, then outboxes that are over, and old counts if asked to."""
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, or_, select
 
-from mien.broker.database.schema import QUARTER_HOUR_MS, observation, outbox_counter, rollup
-from mien.emotions import EMOTIONS
+from mien.broker.database.schema import QUARTER_HOUR_MS, dropped, observation, outbox_counter, rejected
+
+from . import rollup
+from .outbox_expiry import delete_names, delete_outboxes
 
 BATCH_SIZE = 1000
-DELETED_COLUMNS = tuple(f"{emotion}{suffix}" for emotion in EMOTIONS for suffix in ("_deleted", "_deleted_confidence"))
+TABLES = (observation, rejected, dropped)
 
 
-def delete_before(connection: Connection, before_ms: int, after_key: int) -> int | None:
-    """Examine the next batch of rows after a key and delete those received before a time.
+class Position(NamedTuple):
+    """How far a pass has come: rows of TABLES, then outboxes, then names, then counts."""
 
-    Returns the key after which to continue, or None at the end: rows are in the order of their keys, so a batch without
-    an old one is the end. A row that its device may send again, because it has not received the acknowledgement, stays:
-    it would return as a new one.
+    step: int = 0
+    key: int = 0
+    """Of the last row, or of the last device whose outboxes were examined."""
+
+
+START = Position()
+
+
+class Deletion(NamedTuple):
+    """What a batch has deleted."""
+
+    table: str
+    rows: int
+    next_position: Position | None
+    """Where to continue; None at the end."""
+
+
+def delete_before(
+    connection: Connection, before_ms: int, position: Position = START, *, rollup_before_ms: int | None = None
+) -> Deletion:
+    """Delete the next batch of what was received before a time, and counts of what was observed before another.
+
+    Rows are in the order of their keys, so a batch without an old one is the end of its table. A row that its device
+    may send again, because it has not received the acknowledgement, stays: it would return as a new one.
     """
-    same_outbox = and_(outbox_counter.c.device == observation.c.device, outbox_counter.c.outbox == observation.c.outbox)
-    is_final = or_(outbox_counter.c.oldest_seq.is_(None), observation.c.seq < outbox_counter.c.oldest_seq)
+    step, after_key = position
+    if step < len(TABLES):
+        table = TABLES[step]
+        rows, last_key = _delete_rows(connection, table, before_ms, after_key)
+        return Deletion(table.name, rows, Position(step + 1) if last_key is None else Position(step, last_key))
+    if step == len(TABLES):
+        outboxes, last_key = delete_outboxes(connection, before_ms, after_key)
+        return Deletion("outbox", outboxes, Position(step + 1) if last_key is None else Position(step, last_key))
+    if step == len(TABLES) + 1:
+        return Deletion("name", delete_names(connection), None if rollup_before_ms is None else Position(step + 1))
+    count = 0 if rollup_before_ms is None else rollup.delete_before(connection, rollup_before_ms)
+    return Deletion("rollup", count, position if count == rollup.BATCH_SIZE else None)
+
+
+def _delete_rows(connection: Connection, table: Table, before_ms: int, after_key: int) -> tuple[int, int | None]:
+    """How many rows were deleted, and the key of the last that was examined; None if there are no more old ones."""
+    columns = [table.c.key, table.c.received_ms, _is_final(table, before_ms).label("is_final")]
+    if table is observation:
+        quarter_hour = (observation.c.at_ms // QUARTER_HOUR_MS).label("quarter_hour")
+        columns += [observation.c.device, quarter_hour, observation.c.emotion, observation.c.confidence]
+    same_outbox = and_(outbox_counter.c.device == table.c.device, outbox_counter.c.outbox == table.c.outbox)
     batch = connection.execute(
-        select(
-            observation.c.key,
-            observation.c.device,
-            (observation.c.at_ms // QUARTER_HOUR_MS).label("quarter_hour"),
-            observation.c.emotion,
-            observation.c.confidence,
-            observation.c.received_ms,
-            is_final.label("is_final"),
-        )
-        .select_from(observation.outerjoin(outbox_counter, same_outbox))
-        .where(observation.c.key > after_key)
-        .order_by(observation.c.key)
+        select(*columns)
+        .select_from(table.outerjoin(outbox_counter, same_outbox))
+        .where(table.c.key > after_key)
+        .order_by(table.c.key)
         .limit(BATCH_SIZE)
     ).all()
     old = [row for row in batch if row.received_ms < before_ms]
     deleted = [row for row in old if row.is_final]
     if deleted:
-        connection.execute(delete(observation).where(observation.c.key.in_([row.key for row in deleted])))
-        _count_deleted(connection, deleted)
-    return batch[-1].key if old else None
+        connection.execute(delete(table).where(table.c.key.in_([row.key for row in deleted])))
+        if table is observation:
+            rollup.count_deleted(connection, deleted)
+    return len(deleted), batch[-1].key if old else None
 
 
-def _count_deleted(connection: Connection, deleted: Sequence[Row[Any]]) -> None:
-    """Add to the rollup how many of the rows that it counts were deleted."""
-    sums_by_cell: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
-    for row in deleted:
-        emotion = EMOTIONS[row.emotion]
-        sums_by_cell[row.device, row.quarter_hour].update(
-            {f"{emotion}_deleted": 1, f"{emotion}_deleted_confidence": row.confidence}
-        )
-    statement = (
-        update(rollup)
-        .where(rollup.c.device == bindparam("device_key"), rollup.c.quarter_hour == bindparam("quarter_hour_key"))
-        .values({name: rollup.c[name] + bindparam(f"more_{name}") for name in DELETED_COLUMNS})
+def _is_final(table: Table, before_ms: int) -> ColumnElement[bool]:
+    """Whether a row's device will not send it again: it has the acknowledgement, or has long had another outbox."""
+    newer = outbox_counter.alias()
+    is_superseded = exists(
+        select(1).where(newer.c.device == table.c.device, newer.c.received_ms > outbox_counter.c.received_ms)
     )
-    rows = [
-        {"device_key": device, "quarter_hour_key": quarter_hour}
-        | {f"more_{name}": sums[name] for name in DELETED_COLUMNS}
-        for (device, quarter_hour), sums in sorted(sums_by_cell.items())
-    ]
-    connection.execute(statement, rows)
+    return or_(
+        outbox_counter.c.oldest_seq.is_(None),
+        table.c.seq < outbox_counter.c.oldest_seq,
+        and_(outbox_counter.c.received_ms < before_ms, is_superseded),
+    )

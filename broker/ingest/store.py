@@ -1,33 +1,40 @@
 """Writes incoming messages into the emotion log, each exactly once, and reports which were stored or rejected."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, insert
 from sqlalchemy.exc import DataError, DBAPIError, StatementError
 
 from mien.broker.database import schema
-from mien.broker.database.bulk_sql import insert_rows, select_by_id
+from mien.broker.database.bulk_sql import insert_rows
 from mien.broker.database.columns import COLUMNS
 from mien.broker.database.encoding import to_epoch_ms
 from mien.broker.database.engine import first_line, read_transaction, write_transaction
 from mien.broker.database.gaps import count_gaps
 from mien.broker.database.lookup import lookup_keys
+from mien.broker.intake.collector_tables import save_collector_state, save_discarded
+from mien.broker.timekeeping.belief_table import load_belief, save_belief
+from mien.broker.timekeeping.server_clock import TimeBelief
+from mien.device_name import is_device_name
 from mien.errors import DatabaseError
 from mien.messages.dropped import Dropped
 from mien.messages.observation import Observation
+from mien.messages.status import CollectorStatus
+from mien.mqtt.log_interval import LogInterval
 from mien.sequence_ranges import SequenceRange
 
-from . import acked_ranges, retention, rollup
+from . import acked_ranges, rollup
+from .decisions import find_decisions, find_rejected, insert_rejected
 from .device_state import DeviceStates, save_device_states
-from .message import IncomingMessage, RejectReason, to_printable
+from .erasures import find_uncleared, mark_cleared, reject_erased
+from .message import IncomingMessage, MessageKey, RejectReason, to_printable
 from .outbox_counters import save_outbox_counters
+from .retention import START, Deletion, Position, delete_before
 
-MAX_REJECTED_BYTES = 65_536
-"""Stored of a rejected message's payload; a valid one has about 700."""
 STORED_COLUMNS = tuple(column.stored_as for column in COLUMNS)
 
 
@@ -35,8 +42,8 @@ STORED_COLUMNS = tuple(column.stored_as for column in COLUMNS)
 class Outcome:
     """Which messages of a batch were stored and which rejected."""
 
-    decisions: dict[UUID, str | None] = field(default_factory=dict)
-    """For each id None if it is in the log, else the reason why it never will be."""
+    decisions: dict[MessageKey, str | None] = field(default_factory=dict)
+    """For each message with an id None if it is in the log, else the reason why it never will be."""
     stored: int = 0
     """New observations and declared losses."""
     duplicates: int = 0
@@ -50,13 +57,14 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._log_interval = LogInterval()
 
     def record(self, messages: Sequence[IncomingMessage]) -> Outcome:
         """Commit a batch in one transaction.
 
-        An id is stored or rejected, never both and never twice: the first commit decides, and each duplicate gets the
-        same decision. DatabaseError if nothing was committed; retrying is safe, even if the commit succeeded and only
-        the database's confirmation was lost.
+        An id of a device is stored or rejected, never both and never twice: the first commit decides, and each
+        duplicate gets the same decision. No other device can use an id that is in the log. DatabaseError if nothing was
+        committed; retrying is safe, even if the commit succeeded and only the database's confirmation was lost.
         """
         try:
             with self._engine.begin() as connection:
@@ -72,17 +80,49 @@ class Store:
         """Store the last message of each device on each retained topic. DatabaseError if nothing was stored."""
         with write_transaction(self._engine) as connection:
             save_device_states(connection, states)
-            save_outbox_counters(connection, states)
+            save_outbox_counters(connection, states, self._log_interval)
+
+    def save_collector_state(self, name: str, status: CollectorStatus, now_ms: int) -> None:
+        """Store a collector's state in place of the one before. DatabaseError if it was not stored."""
+        with write_transaction(self._engine) as connection:
+            save_collector_state(connection, name, status, now_ms)
+
+    def save_discarded(self, discarded: Counter[str], now_ms: int) -> None:
+        """Add to the numbers of rows discarded, by device. DatabaseError if nothing was added."""
+        with write_transaction(self._engine) as connection:
+            save_discarded(connection, discarded, now_ms)
+
+    def load_belief(self) -> TimeBelief | None:
+        """What is known of the time from this log; None if it is empty. DatabaseError if the log cannot be read."""
+        with read_transaction(self._engine) as connection:
+            return load_belief(connection)
+
+    def save_belief(self, belief: TimeBelief) -> None:
+        """Keep a belief for the next collector. DatabaseError if it was not stored."""
+        with write_transaction(self._engine) as connection:
+            save_belief(connection, belief)
 
     def count_gaps(self) -> dict[str, int]:
         """How many numbers of each device's outboxes are missing. DatabaseError if the log cannot be read."""
         with read_transaction(self._engine) as connection:
             return count_gaps(connection)
 
-    def delete_before(self, before_ms: int, after_key: int) -> int | None:
+    def delete_before(
+        self, before_ms: int, position: Position = START, *, rollup_before_ms: int | None = None
+    ) -> Deletion:
         """Delete a batch of old rows; see `retention.delete_before`. DatabaseError if nothing was deleted."""
         with write_transaction(self._engine) as connection:
-            return retention.delete_before(connection, before_ms, after_key)
+            return delete_before(connection, before_ms, position, rollup_before_ms=rollup_before_ms)
+
+    def find_uncleared(self) -> set[str]:
+        """The erased devices whose retained messages are to be cleared. DatabaseError if the log cannot be read."""
+        with read_transaction(self._engine) as connection:
+            return find_uncleared(connection)
+
+    def mark_cleared(self, device: str, cleared_ms: Mapping[str, int]) -> None:
+        """Record that retained messages are cleared; see `erasures.mark_cleared`. DatabaseError if it is not."""
+        with write_transaction(self._engine) as connection:
+            mark_cleared(connection, device, cleared_ms)
 
     def _record_one_by_one(self, messages: Sequence[IncomingMessage], error: Exception) -> Outcome:
         """Find the message that the database does not accept, and reject it: it must not block the others."""
@@ -90,8 +130,7 @@ class Store:
             (message,) = messages
             if message.body is None:
                 raise DatabaseError(f"a rejected message cannot be stored: {first_line(error)}") from error
-            reason_text = to_printable(f"the database does not accept it: {first_line(error)}")
-            return self.record([replace(message, body=None, reject_reason="database", reason_text=reason_text)])
+            return self.record([_reject(message, "database", f"the database does not accept it: {first_line(error)}")])
         total = Outcome()
         for message in messages:
             outcome = self.record([message])
@@ -104,76 +143,79 @@ class Store:
 
 def commit(connection: Connection, messages: Sequence[IncomingMessage]) -> Outcome:
     """Write a batch in the caller's transaction."""
-    by_id: dict[UUID, IncomingMessage] = {}
+    by_key: dict[MessageKey, IncomingMessage] = {}
     without_id: dict[bytes, IncomingMessage] = {}
     for message in messages:
-        if message.id is not None:
-            by_id.setdefault(message.id, message)
+        if (key := message.key) is not None:
+            by_key.setdefault(key, message)
         else:
-            without_id.setdefault(message.sha256, message)
-    decisions = find_decisions(connection, by_id)
-    new = [message for message_id, message in sorted(by_id.items()) if message_id not in decisions]
+            without_id.setdefault(message.identity, message)
+    devices = lookup_keys(connection, schema.device, set(filter(is_device_name, {m.device for m in messages})))
+    outbox_ids = {message.envelope.outbox.bytes for message in messages if message.envelope and message.is_numbered}
+    outboxes = lookup_keys(connection, schema.outbox, outbox_ids)
+    decisions, owners = find_decisions(connection, by_key, devices)
+    new = reject_erased(connection, [message for key, message in by_key.items() if key not in decisions])
+    new = _without_taken_ids(new, owners, devices)
     observations = [(message.body, message.received_ms) for message in new if isinstance(message.body, Observation)]
     losses = [(message.body, message.received_ms) for message in new if isinstance(message.body, Dropped)]
-    invalid = [message for message in new if message.body is None]
-    invalid += _without_known_hashes(connection, without_id)
-    outbox_ids = {message.envelope.outbox.bytes for message in messages if message.envelope}
-    outboxes = lookup_keys(connection, schema.outbox, outbox_ids)
-    devices = lookup_keys(connection, schema.device, {body.device for body, _ in [*observations, *losses]})
+    known = find_rejected(connection, without_id.keys())
+    rejected = [message for message in new if message.body is None]
+    rejected += reject_erased(connection, [message for key, message in without_id.items() if key not in known])
     if observations:
         rows = _observation_rows(connection, observations, {"device": devices, "outbox": outboxes})
         insert_rows(connection, schema.observation, STORED_COLUMNS, rows)
         rollup.add(connection, [(devices[observation.device], observation) for observation, _ in observations])
     if losses:
         connection.execute(insert(schema.dropped), [_dropped_row(*loss, devices, outboxes) for loss in losses])
-    if invalid:
-        connection.execute(insert(schema.rejected), [_rejected_row(message) for message in invalid])
-    decisions |= {message.id: None if message.body else message.reason_text for message in new if message.id}
-    _record_acked_ranges(connection, messages, outboxes, [loss for loss, _ in losses])
+    if rejected:
+        insert_rejected(connection, rejected, devices, outboxes)
+    decisions |= {message.key: None if message.body else message.reason_text for message in new if message.key}
+    _record_acked_ranges(connection, messages, devices, outboxes, [loss for loss, _ in losses])
     stored = len(observations) + len(losses)
     return Outcome(
         decisions,
         stored=stored,
-        duplicates=len(messages) - stored - len(invalid),
-        rejected=Counter(message.reject_reason for message in invalid if message.reject_reason),
+        duplicates=len(messages) - stored - len(rejected),
+        rejected=Counter(message.reject_reason for message in rejected if message.reject_reason),
     )
 
 
-def find_decisions(connection: Connection, by_id: dict[UUID, IncomingMessage]) -> dict[UUID, str | None]:
-    """What earlier commits decided: for each known id None if it is in the log, else why it never will be."""
-    ids = [message_id.bytes for message_id in by_id]
-    decisions: dict[UUID, str | None] = {}
-    for table in (schema.observation, schema.dropped):
-        for (message_id,) in select_by_id(connection, table, "id", ids):
-            decisions[UUID(bytes=message_id)] = None
-    for message_id, reason_text in select_by_id(connection, schema.rejected, "id, reason", ids):
-        decisions[UUID(bytes=message_id)] = reason_text
-    return decisions
+def _without_taken_ids(
+    messages: list[IncomingMessage], owners: dict[UUID, int], devices: dict[str, int]
+) -> list[IncomingMessage]:
+    """The messages in the order of their ids, those rejected whose id is in the log from another device.
+
+    Of several devices that use the same new id the first gets it.
+    """
+    new: list[IncomingMessage] = []
+    for message in messages:
+        is_taken = False
+        if message.body is not None:
+            device = devices[message.device]
+            is_taken = owners.setdefault(message.body.id, device) != device
+        new.append(_reject(message, "id", "its id is known from another device") if is_taken else message)
+    return sorted(new, key=lambda message: message.envelope.id.int if message.envelope else 0)
 
 
-def _without_known_hashes(connection: Connection, without_id: dict[bytes, IncomingMessage]) -> list[IncomingMessage]:
-    """The messages without an id that have not been rejected before."""
-    if not without_id:
-        return []
-    rejected = schema.rejected
-    query = select(rejected.c.sha256).where(rejected.c.sha256.in_(list(without_id)), rejected.c.id.is_(None))
-    known = set(connection.scalars(query))
-    return [message for sha256, message in without_id.items() if sha256 not in known]
+def _reject(message: IncomingMessage, reason: RejectReason, text: str) -> IncomingMessage:
+    """The same message as one that can never be stored."""
+    return replace(message, body=None, reject_reason=reason, reason_text=to_printable(text))
 
 
 def _record_acked_ranges(
     connection: Connection,
     messages: Sequence[IncomingMessage],
+    devices: dict[str, int],
     outboxes: dict[bytes, int],
     losses: Sequence[Dropped],
 ) -> None:
-    received: dict[int, set[int]] = defaultdict(set)
+    received: dict[tuple[int, int], set[int]] = defaultdict(set)
     for message in messages:
-        if message.envelope:
-            received[outboxes[message.envelope.outbox.bytes]].add(message.envelope.seq)
-    lost: dict[int, list[SequenceRange]] = defaultdict(list)
+        if message.envelope and message.is_numbered:
+            received[devices[message.device], outboxes[message.envelope.outbox.bytes]].add(message.envelope.seq)
+    lost: dict[tuple[int, int], list[SequenceRange]] = defaultdict(list)
     for loss in losses:
-        lost[outboxes[loss.outbox.bytes]].append((loss.first, loss.last))
+        lost[devices[loss.device], outboxes[loss.outbox.bytes]].append((loss.first, loss.last))
     acked_ranges.record(connection, received, lost)
 
 
@@ -209,15 +251,4 @@ def _dropped_row(
         "cause": loss.cause,
         "at_ms": to_epoch_ms(loss.at),
         "received_ms": received_ms,
-    }
-
-
-def _rejected_row(message: IncomingMessage) -> dict[str, Any]:
-    return {
-        "id": message.id.bytes if message.id else None,
-        "sha256": message.sha256,
-        "topic": message.topic,
-        "reason": message.reason_text,
-        "received_ms": message.received_ms,
-        "payload": message.payload[:MAX_REJECTED_BYTES],
     }

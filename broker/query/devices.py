@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, select
 from mien.broker.database.encoding import SCALE, to_datetime
 from mien.broker.database.engine import read_transaction
 from mien.broker.database.gaps import count_gaps
-from mien.broker.database.schema import device, device_state, observation
+from mien.broker.database.schema import device, device_state, discarded, observation
 from mien.broker.row import Row, column_types
 from mien.emotions import EMOTIONS, Emotion
 from mien.messages.health import Health, decode_health
@@ -43,6 +43,10 @@ class DeviceRow(Row, frozen=True, kw_only=True):
     last_emotion: Emotion | None
     last_confidence: UnitInterval | None
     gaps: Annotated[int, Meta(ge=0, description="Sequence numbers that are neither acknowledged nor in its outbox.")]
+    discarded: Annotated[
+        int, Meta(ge=0, description="Rows that a collector discarded unread: the device sent too many.")
+    ]
+    last_discarded_at: datetime | None
     motion: bool | None
     """Whether it sees motion."""
     waiting: Count | None
@@ -69,11 +73,14 @@ def list_devices(engine: Engine, *, zone: tzinfo | None) -> Result[DeviceRow]:
     with read_transaction(engine) as connection:
         gaps = count_gaps(connection)
         messages, last_heard_ms = _read_device_states(connection)
+        floods = {row.device: row for row in connection.execute(select(discarded))}
         rows = [
             DeviceRow(
                 device=row.name,
                 last_heard_at=to_datetime(last_heard_ms[row.key], zone) if row.key in last_heard_ms else None,
                 gaps=gaps.get(row.name, 0),
+                discarded=floods[row.key].rows if row.key in floods else 0,
+                last_discarded_at=to_datetime(floods[row.key].last_ms, zone) if row.key in floods else None,
                 **_status_columns(messages.get((row.key, STATUS))),
                 **_last_observation_columns(connection, row.key, zone),
                 **_motion_columns(messages.get((row.key, MOTION))),

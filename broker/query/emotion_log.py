@@ -9,6 +9,7 @@ from typing import Any, Self, Unpack
 from mien.broker.database.engine import open_for_reading
 
 from .aggregate import CountRow, count_observations
+from .collectors import CollectorRow, list_collectors
 from .devices import DeviceRow, list_devices
 from .filters import FilterOptions, parse_filter, parse_groups, parse_timezone
 from .gaps import GapRow, list_gaps
@@ -45,6 +46,7 @@ class EmotionLog:
         self, url: str | Path = "mien.db", *, zone: str | None = None, timeout_s: float | None = QUERY_TIMEOUT_S
     ) -> None:
         self._zone = parse_timezone(zone)
+        self._timeout_s = timeout_s
         self._engine = open_for_reading(url, timeout_s=timeout_s)
 
     def __enter__(self) -> Self:
@@ -143,6 +145,14 @@ class EmotionLog:
         """
         return list_devices(self._engine, zone=self._zone)
 
+    def collectors(self) -> Result[CollectorRow]:
+        """The state of each collector, as it last wrote it into the log.
+
+        >>> [collector.collector for collector in log.collectors() if collector.state == "busy"]
+        []
+        """
+        return list_collectors(self._engine, zone=self._zone)
+
     def gaps(self) -> Result[GapRow]:
         """The sequence numbers that a device has counted but no longer holds, and that were never acknowledged.
 
@@ -162,7 +172,9 @@ class EmotionLog:
     def sql(self, statement: str) -> Result[dict[str, Any]]:
         """The rows of one SELECT, at most 100,000, as dictionaries. UsageError if it is invalid, or would write.
 
+        On PostgreSQL, also if the role of the URL is a superuser: use one that can only read.
+
         >>> log.sql("SELECT device, count(*) AS count FROM emotion_log GROUP BY device")[0]
         {'device': 'hallway', 'count': 2}
         """
-        return run_sql(self._engine, statement, zone=self._zone)
+        return run_sql(self._engine, statement, zone=self._zone, timeout_s=self._timeout_s)

@@ -33,8 +33,10 @@ def export_pages(pages: Iterable[Result[Any]], output_format: str) -> None:
     rows = chain.from_iterable(page.to_dicts() for page in chain([first], iterator))
     if output_format == "csv":
         print_csv(rows, columns=first.columns, minute_columns=MINUTE_COLUMNS)
+    elif output_format == "json":
+        print_json(rows, minute_columns=MINUTE_COLUMNS)
     else:
-        {"json": print_json, "ndjson": print_ndjson}[output_format](rows, minute_columns=MINUTE_COLUMNS)
+        print_ndjson(rows, minute_columns=MINUTE_COLUMNS)
 
 
 def _write_columns(pages: Iterable[Result[Any]], output_format: str) -> None:

@@ -33,9 +33,7 @@ class Tail:
     def read(self) -> list[ObservationRow]:
         """At most 500 new observations, in the order they were stored. Errors as for `list_page`."""
         with read_transaction(self._engine) as connection:
-            newest_key = _newest_key(connection)
-            if newest_key < self._last_key:  # all rows were deleted, so SQLite assigns keys from 1 again
-                self._last_key = 0
+            newest_key = max(self._last_key, _newest_key(connection))  # the newest rows may have been erased
             rows, last_key = list_new_rows(
                 connection, self._filter, after=self._last_key, limit=MAX_ROWS, zone=self._zone
             )

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from mien.broker.query import CountRow, DeviceRow, ObservationRow
+from mien.broker.query import CollectorRow, CountRow, DeviceRow, ObservationRow
 from mien.broker.query.filters import FilterOptions
 from mien.broker.row import Row, column_annotations
 from mien.emotions import EMOTIONS, Emotion
@@ -101,6 +101,7 @@ def _to_field(meta: Meta) -> Any:
 Observation = response_model("Observation", ObservationRow)
 GroupCount = response_model("GroupCount", CountRow)
 Device = response_model("Device", DeviceRow)
+Collector = response_model("Collector", CollectorRow)
 
 
 class Observations(BaseModel):
@@ -121,6 +122,12 @@ class Devices(BaseModel):
     """All devices in the log."""
 
     devices: list[Device]  # type: ignore[valid-type]
+
+
+class Collectors(BaseModel):
+    """All collectors that have written to the log."""
+
+    collectors: list[Collector]  # type: ignore[valid-type]
 
 
 class Problem(BaseModel):

@@ -1,7 +1,8 @@
 """The web application: an HTTP API for programs and a dashboard for people."""
 
 import io
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.middleware.gzip import GZipMiddleware
 
 from mien.broker.query import EmotionLog, Result
@@ -19,11 +19,21 @@ from mien.broker.query.observations import OBSERVATION_NOTE
 from mien.output import print_csv, to_plain_rows
 from mien.version import VERSION
 
-from .api_models import Counts, CountsParameters, Devices, Observations, ObservationsParameters, TimezoneParameters
-from .auth import AuthMiddleware
-from .event_stream import EventBroadcaster
+from .api_models import (
+    Collectors,
+    Counts,
+    CountsParameters,
+    Devices,
+    Observations,
+    ObservationsParameters,
+    TimezoneParameters,
+)
+from .auth import COOKIE, AuthMiddleware
+from .event_stream import EventBroadcaster, EventStream
+from .login_pauses import LoginPauses
 from .problems import PROBLEM_RESPONSES, add_problem_handlers
 from .response_cache import ResponseCache
+from .sessions import Sessions
 
 CACHE_S = 1.0
 """How long a response that was quick to build is served from the cache."""
@@ -35,11 +45,14 @@ Content = tuple[bytes, str]
 """A body and its media type. Responses themselves are not cached, since middleware changes them."""
 
 
-def create_app(log: EmotionLog, *, token: str | None = None, hosts: tuple[str, ...] = ()) -> FastAPI:
+def create_app(
+    log: EmotionLog, *, token: str | None = None, hosts: tuple[str, ...] = (), is_proxied: bool = False
+) -> FastAPI:
     """Create the application for a log; its time zone is that of clients that name none.
 
     token: what clients must present; without one, only clients on this machine are served. hosts: further host names
-    to serve.
+    to serve. is_proxied: whether a reverse proxy on this machine says whose requests it passes on. `app.state.events`
+    is the EventBroadcaster, whose streams end only when it is closed.
     """
     app = FastAPI(
         title="mien",
@@ -50,16 +63,20 @@ def create_app(log: EmotionLog, *, token: str | None = None, hosts: tuple[str, .
         redoc_url=None,
     )
     add_problem_handlers(app)
-    _add_api(app, log)
-    _add_pages(app)
+    sessions = Sessions()
+    _add_api(app, log, None if token is None else sessions)
+    _add_pages(app, has_login=token is not None)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
-    app.add_middleware(AuthMiddleware, token=token, hosts=hosts)
+    app.add_middleware(
+        AuthMiddleware, token=token, hosts=hosts, is_proxied=is_proxied, sessions=sessions, pauses=LoginPauses()
+    )
     return app
 
 
-def _add_api(app: FastAPI, log: EmotionLog) -> None:
+def _add_api(app: FastAPI, log: EmotionLog, sessions: Sessions | None) -> None:
     cache: ResponseCache[Content] = ResponseCache(CACHE_S)
     broadcaster = EventBroadcaster(log.in_zone("UTC").tail, on_change=cache.invalidate)
+    app.state.events = broadcaster
 
     def respond(request: Request, build: Callable[[EmotionLog], Content], timezone: str | None) -> Response:
         local_log = log.in_zone(timezone) if timezone else log
@@ -95,29 +112,36 @@ def _add_api(app: FastAPI, log: EmotionLog) -> None:
         """The state of each device, its newest observation, and the number of its gaps."""
         return respond(request, lambda log: _to_json({"devices": _to_plain(log.devices())}), parameters.timezone)
 
-    @app.get("/api/events", response_class=EventSourceResponse, responses=PROBLEM_RESPONSES)
-    async def events() -> AsyncIterable[ServerSentEvent]:
-        """Server-sent events: `ready`, `observations` as they are stored (UTC), `problem` if the log is unreadable."""
-        yield ServerSentEvent(event="ready", data=VERSION)
-        async for event in broadcaster.listen():
-            if event.problem:
-                yield ServerSentEvent(event="problem", data=event.problem)
-            else:
-                yield ServerSentEvent(event="observations", data=event.observations)
+    @app.get("/api/collectors", response_model=Collectors, responses=PROBLEM_RESPONSES)
+    def collectors(parameters: Annotated[TimezoneParameters, Query()], request: Request) -> Response:
+        """The state of each collector; one that is busy stores nothing, and devices keep their observations."""
+        return respond(request, lambda log: _to_json({"collectors": _to_plain(log.collectors())}), parameters.timezone)
+
+    @app.get("/api/events", status_code=HTTPStatus.OK, response_class=EventStream, responses=PROBLEM_RESPONSES)
+    async def events(request: Request) -> Response:
+        """Server-sent events: `ready`, `observations` as they are stored (UTC), `problem` if the log is unreadable.
+
+        At most 64 clients may listen. The stream of a session ends with it.
+        """
+        cookie = request.cookies.get(COOKIE, "")
+        is_session = sessions is not None and sessions.is_open(cookie)  # otherwise it has sent the token itself
+        return EventStream(broadcaster, lambda: not is_session or (sessions is not None and sessions.is_open(cookie)))
 
 
-def _add_pages(app: FastAPI) -> None:
+def _add_pages(app: FastAPI, *, has_login: bool) -> None:
     plotly = version("plotly")
     dashboard = (STATIC / "dashboard.html").read_text(encoding="utf-8").replace("PLOTLY", plotly)
+    dashboard = dashboard.replace('class="logout" hidden', 'class="logout"' if has_login else 'class="logout" hidden')
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     def root() -> HTMLResponse:
         return HTMLResponse(dashboard, headers={"Cache-Control": "no-cache"})
 
     @app.get("/login", response_class=HTMLResponse, include_in_schema=False)
-    def login(wrong: str = "") -> HTMLResponse:
-        page = (STATIC / "login.html").read_text(encoding="utf-8")
-        return HTMLResponse(page.replace("hidden", "" if wrong else "hidden"))
+    def login(wrong: str = "", wait: int = 0) -> HTMLResponse:
+        page = (STATIC / "login.html").read_text(encoding="utf-8").replace("SECONDS", str(wait))
+        shown = "wait" if wait else "wrong" if wrong else "none"
+        return HTMLResponse(page.replace(f'class="problem {shown}" hidden', f'class="problem {shown}"'))
 
     @app.get(f"/assets/plotly-{plotly}.js", include_in_schema=False)
     def plotly_script() -> Response:

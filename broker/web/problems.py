@@ -26,17 +26,20 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     for status, description in {
         HTTPStatus.BAD_REQUEST: "This host name is not served.",
         HTTPStatus.UNAUTHORIZED: "The token is missing or wrong.",
+        HTTPStatus.FORBIDDEN: "A page of another site sent this request.",
         HTTPStatus.UNPROCESSABLE_ENTITY: "A parameter is invalid, or the query takes too long.",
-        HTTPStatus.TOO_MANY_REQUESTS: "Too many queries are running.",
-        HTTPStatus.SERVICE_UNAVAILABLE: "The log cannot be read.",
+        HTTPStatus.TOO_MANY_REQUESTS: "Too many queries are running, or too many wrong tokens came from this address.",
+        HTTPStatus.SERVICE_UNAVAILABLE: "The log cannot be read, or too many clients listen to events.",
     }.items()
 }
 
 
-def problem_response(status: HTTPStatus, detail: str, field: str | None = None) -> Response:
+def problem_response(
+    status: HTTPStatus, detail: str, field: str | None = None, *, retry_after_s: int = RETRY_AFTER_S
+) -> Response:
     """A problem as a response."""
     body = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail, "field": field}
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else {}
+    headers = {"Retry-After": str(retry_after_s)} if status in (429, 503) else {}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(msgspec.json.encode(body), status, headers, MEDIA_TYPE)

@@ -7,16 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
-from starlette.types import ASGIApp
+from fastapi import FastAPI
 
 from mien.broker.settings import DashboardSettings
 from mien.errors import ConfigurationError
 
+from .bounded_server import BoundedServer
+from .connections import Connections, connection_limit
+
+KEEP_ALIVE_S = 10
+"""Longer than clients keep an idle connection, 5 s by default: it must not be closed while they send a request."""
 SHUTDOWN_S = 2
-"""How long to wait for open event streams, which would never end by themselves."""
+"""How long to wait for responses."""
 
 
-def serve(app: ASGIApp, settings: DashboardSettings, on_ready: Callable[[str], None]) -> None:
+def serve(app: FastAPI, settings: DashboardSettings, on_ready: Callable[[str], None]) -> None:
     """Serve the application; `on_ready` is called with its URL once the port is open.
 
     ConfigurationError if it cannot listen on the address, or cannot read the certificate or its key.
@@ -35,10 +40,14 @@ def serve(app: ASGIApp, settings: DashboardSettings, on_ready: Callable[[str], N
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     config = uvicorn.Config(
         app,
-        log_level="warning",
+        log_config=None,
+        log_level="error",  # its warnings are about clients' mistakes, one line for each
         access_log=False,
+        http="h11",
+        ws="none",
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
         ssl_certfile=settings.certificate_file,
         ssl_keyfile=settings.key_file,
@@ -47,7 +56,8 @@ def serve(app: ASGIApp, settings: DashboardSettings, on_ready: Callable[[str], N
         signal.signal(number, lambda *_: None)
     with listener:
         on_ready(f"{scheme}://{host}:{listener.getsockname()[1]}")
-        uvicorn.Server(config).run(sockets=[listener])
+        server = BoundedServer(config, Connections(connection_limit()), on_stop=app.state.events.close)
+        server.run(sockets=[listener])
 
 
 def _check_certificate(settings: DashboardSettings) -> None:

@@ -48,16 +48,20 @@ def revoke(
     name: Annotated[str, typer.Argument(help="The device's name.")],
     server: ServerOption = Path(),
 ) -> None:
-    """Revoke a device's permissions and certificate at once."""
+    """Revoke a device's permissions and certificate, and end its connection.
+
+    Exit code 13 if the device is revoked, but may still be connected.
+    """
     from mien.deploy.server.folder import ServerFolder
+    from mien.deploy.server.revocation import revoke_device
 
     folder = ServerFolder(server)
-    folder.revoke(name)
-    if folder.mosquitto_pid is None:
-        typer.echo("the MQTT broker does not run here: restart it where it runs, with this folder", err=True)
+    folder.device(name)  # reports a wrong name before anything else
+    typer.echo(f"its observations are kept: `mien db erase --device {name}` on the log deletes them", err=True)
+    if revoke_device(folder, name):
+        typer.echo(f"{name} is disconnected, and cannot connect again", err=True)
     else:
-        typer.echo(f"{name} can no longer write or read anything, and cannot connect again", err=True)
-        typer.echo("restart the MQTT broker to close a connection that is still open; no data is lost", err=True)
+        typer.echo(f"no MQTT broker runs; once it does, it refuses {name}", err=True)
 
 
 @device.command()

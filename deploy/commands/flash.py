@@ -1,6 +1,5 @@
 """`mien flash`: writes a device to an SD card."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from mien.errors import UsageError
 
 from .options import ModelOption, ServerOption
+from .passphrase import read_passphrase, read_text
 
 
 def flash(
@@ -41,13 +41,15 @@ def flash(
 
     _refuse_ignored_options(wifi, wifi_country, wifi_password_file, ssh_key, user)
     device = ServerFolder(server).device(name)
-    public_key = None if ssh_key is None else _read(ssh_key).strip()
+    public_key = None if ssh_key is None else read_text(ssh_key).strip()
     open_boot_partition(target)  # reports a wrong target before asking for the passphrase
     network = None
     if wifi is not None:
         if not wifi_country:
             raise UsageError("the Wi-Fi radio needs a country: add --wifi-country, such as --wifi-country NL")
-        network = Wifi.from_passphrase(wifi, _read_passphrase(wifi, wifi_password_file), wifi_country)
+        network = Wifi.from_passphrase(
+            wifi, read_passphrase(wifi, wifi_password_file, "--wifi-password-file"), wifi_country
+        )
     result = flash_device(
         device.folder,
         target,
@@ -84,21 +86,3 @@ def _refuse_ignored_options(
         raise UsageError("--wifi-country and --wifi-password-file need a network: name it with --wifi")
     if ssh_key is None and user != "pi":
         raise UsageError(f"{user} could not log in: give a public key with --ssh-key, or leave out --user")
-
-
-def _read_passphrase(wifi: str, file: Path | None) -> str:
-    """From the file, the terminal, or the first line of stdin."""
-    if file is not None:
-        return _read(file).rstrip("\n")
-    if sys.stdin.isatty():
-        return str(typer.prompt(f"Passphrase of {wifi}", hide_input=True, err=True))
-    if passphrase := sys.stdin.readline().rstrip("\n"):
-        return passphrase
-    raise UsageError(f"there is no terminal to ask for the passphrase of {wifi}: use --wifi-password-file")
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read: {error}") from error

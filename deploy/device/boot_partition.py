@@ -67,6 +67,8 @@ class MountedPartition:
             for entry in sorted(folder.iterdir()):
                 target = self._folder / entry.name
                 self._refuse_link(target)
+                for secret in (target / "device").glob("*") if entry.is_dir() else [target]:
+                    _overwrite(secret)
                 if entry.is_dir():
                     shutil.rmtree(target, ignore_errors=True)
                     shutil.copytree(entry, target, copy_function=shutil.copyfile)
@@ -127,6 +129,15 @@ class ImagePartition:
 
     def _run_mtools(self, program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run([program, "-i", self._location, *arguments], capture_output=True, check=False)
+
+
+def _overwrite(file: Path) -> None:
+    """Overwrite a file in place: what replaces it may be written elsewhere, and it may contain a key."""
+    if file.is_file():
+        with file.open("r+b") as content:
+            content.write(bytes(file.stat().st_size))
+            content.flush()
+            os.fsync(content.fileno())
 
 
 def _reason(result: subprocess.CompletedProcess[bytes]) -> str:

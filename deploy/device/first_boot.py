@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from mien.deploy.systemd_units import root_hardening
 from mien.errors import UsageError
 
 BUNDLE = PurePosixPath("/boot/firmware/mien")
@@ -37,7 +38,33 @@ ExecStart=/bin/sh {bundle}/install.sh{options}
 Restart=on-failure
 RestartSec=30
 TimeoutStartSec=20min
+PrivateNetwork=yes
+{hardening}
+[Install]
+WantedBy=multi-user.target
+"""
+INSTALLED = ("/etc", "/opt", "/usr/local", "/var")
+"""What the installer writes, besides the bundle."""
+CAPABILITIES = "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER"
+"""Of root's: the installer makes the agent's user, and gives it its files."""
+WIFI_KEY_UNIT = "mien-wifi-key.service"
+WIFI_KEY_MARKER = "wifi-key-on-card"
+"""The file in the bundle by which installer/wifi_key.py knows that the boot partition contains the Wi-Fi's key."""
+FIRST_BOOT_FLAG = "/run/mien-first-boot"
+"""Exists until the end of the boot in which cloud-init sets the Pi up."""
+WIFI_KEY = """\
+# Made by `mien flash`.
+[Unit]
+Description=Removes the Wi-Fi's key from the SD card's boot partition once the Pi has joined with its own copy
+ConditionPathExists={bundle}/{marker}
+ConditionPathExists=!{flag}
+RequiresMountsFor={bundle}
+After=cloud-init.service cloud-init-network.service
 
+[Service]
+Type=exec
+ExecStart=/bin/sh {bundle}/install.sh forget-wifi-key
+{hardening}
 [Install]
 WantedBy=multi-user.target
 """
@@ -107,7 +134,14 @@ class FirstBoot:
 
 def first_boot_unit(first_boot: FirstBoot) -> str:
     """The unit that installs the bundle; it does nothing once the device's key has been installed."""
-    return FIRST_BOOT.format(bundle=BUNDLE, options=" --replace" if first_boot.replace else "")
+    hardening = root_hardening(BUNDLE.parent, *INSTALLED, capabilities=CAPABILITIES)
+    return FIRST_BOOT.format(bundle=BUNDLE, options=" --replace" if first_boot.replace else "", hardening=hardening)
+
+
+def wifi_key_unit() -> str:
+    """The unit that, from the second boot on, removes the Wi-Fi's key from the boot partition."""
+    hardening = root_hardening(BUNDLE.parent)
+    return WIFI_KEY.format(bundle=BUNDLE, marker=WIFI_KEY_MARKER, flag=FIRST_BOOT_FLAG, hardening=hardening)
 
 
 def cloud_init_files(first_boot: FirstBoot) -> dict[str, bytes]:
@@ -122,7 +156,11 @@ def cloud_init_files(first_boot: FirstBoot) -> dict[str, bytes]:
 def _user_data(first_boot: FirstBoot) -> dict[str, Any]:
     data: dict[str, Any] = {"hostname": first_boot.hostname, "manage_etc_hosts": True, "ssh_pwauth": False}
     # Not runcmd, which is not repeated after a power cut. The boot partition may not be mounted yet.
-    command = f"{_install_unit(first_boot)}; systemctl daemon-reload; systemctl --no-block start {FIRST_BOOT_UNIT}"
+    units = {FIRST_BOOT_UNIT: first_boot_unit(first_boot)}
+    if first_boot.wifi is not None:
+        units[WIFI_KEY_UNIT] = wifi_key_unit()
+    start = f"systemctl daemon-reload; systemctl --no-block start {FIRST_BOOT_UNIT}"
+    command = f"touch {FIRST_BOOT_FLAG}; {_install_units(units)}; {start}"
     data["bootcmd"] = [["cloud-init-per", "instance", "mien-first-boot", "sh", "-c", command]]
     if first_boot.timezone is not None:
         data["timezone"] = first_boot.timezone
@@ -137,10 +175,10 @@ def _user_data(first_boot: FirstBoot) -> dict[str, Any]:
     return data
 
 
-def _install_unit(first_boot: FirstBoot) -> str:
-    """A shell command that installs the unit, and returns once it is safely on the SD card."""
-    unit = shlex.quote(first_boot_unit(first_boot))
-    return f"printf %s {unit} >/etc/systemd/system/{FIRST_BOOT_UNIT}; systemctl enable {FIRST_BOOT_UNIT}; sync"
+def _install_units(units: dict[str, str]) -> str:
+    """A shell command that installs units by file name, and returns once they are safely on the SD card."""
+    commands = [f"printf %s {shlex.quote(unit)} >/etc/systemd/system/{name}" for name, unit in units.items()]
+    return "; ".join([*commands, f"systemctl enable {' '.join(units)}", "sync"])
 
 
 def _network_config(wifi: Wifi | None) -> dict[str, Any]:
@@ -175,9 +213,10 @@ def firstrun_script(first_boot: FirstBoot) -> bytes:
         commands += [[IMAGER_CUSTOM, "set_timezone", first_boot.timezone]]
     lines = ["#!/bin/bash", f"# Made by `mien flash`, {first_boot.instance_id}.", *map(shlex.join, commands)]
     # The command line is restored last: until then the next boot runs the script again.
-    lines += [_install_unit(first_boot), "cd /boot/firmware"]
+    lines += [_install_units({FIRST_BOOT_UNIT: first_boot_unit(first_boot)}), "cd /boot/firmware"]
     lines += ["sed 's| systemd.run.*||' cmdline.txt >cmdline.new && sync && mv cmdline.new cmdline.txt", "sync"]
-    lines += ["rm -f firstrun.sh", "exit 0"]
+    # The script contains the Wi-Fi's key. The braces make the shell read the rest before that is overwritten.
+    lines += ["{ shred --iterations=1 --remove firstrun.sh; sync; exit 0; }"]
     return "\n".join([*lines, ""]).encode()
 
 

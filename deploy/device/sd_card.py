@@ -14,7 +14,15 @@ from mien.deploy.raspberry_pi_os import BOOKWORM, TRIXIE, OsRelease, find_os_rel
 from mien.errors import DataError, UsageError
 
 from .boot_partition import BootPartition, open_boot_partition
-from .first_boot import BUNDLE, FirstBoot, Wifi, cloud_init_files, firstrun_script, kernel_command_line
+from .first_boot import (
+    BUNDLE,
+    WIFI_KEY_MARKER,
+    FirstBoot,
+    Wifi,
+    cloud_init_files,
+    firstrun_script,
+    kernel_command_line,
+)
 
 MARKER_FILES = ("issue.txt", "config.txt", "cmdline.txt")
 """Files on every boot partition of Raspberry Pi OS; the first names the system."""
@@ -72,6 +80,8 @@ def flash(device: Path, target: Path, options: FlashOptions) -> FlashResult:
         staged = Path(temporary)
         release = write_bundle(device, staged / BUNDLE.name, os_release, model=options.model, cache=cache_folder())
         files = cloud_init_files(first_boot) if os_release.cloud_init else {"firstrun.sh": firstrun_script(first_boot)}
+        if os_release.cloud_init and first_boot.wifi is not None:
+            (staged / BUNDLE.name / WIFI_KEY_MARKER).write_text("network-config contains the key of a Wi-Fi network.\n")
         command_line = _read_text(partition, "cmdline.txt")
         files["cmdline.txt"] = kernel_command_line(command_line, first_boot, cloud_init=os_release.cloud_init).encode()
         for name, content in files.items():

@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .erasure import is_present
 from .errors import InstallError
+
+PUBLIC = ("agent.toml", "agent.toml.new", "ca.crt", "device.crt", "model.tflite")
+"""Files of a device that every user of it may read; only the agent may read anything else in /etc/mien."""
 
 
 class Bundle:
@@ -36,7 +40,7 @@ class Bundle:
                 "--os-release"
             )
         for name, digest in self._files.items():
-            if self.folder / name == self.key and not self.key.exists():
+            if self.folder / name in self.secrets and not is_present(self.folder / name):
                 continue  # moved out of the bundle; Installation decides whether that is allowed
             try:
                 with (self.folder / name).open("rb") as file:
@@ -57,9 +61,19 @@ class Bundle:
     def configuration(self) -> list[Path]:
         """The device's settings, identity and model, as far as they exist; never a file of an older bundle."""
         files = (self.folder / name for name in self._files if name.startswith("device/"))
-        return [file for file in files if file.exists()]
+        return [file for file in files if is_present(file)]
+
+    @property
+    def secrets(self) -> list[Path]:
+        """The device's private key, and what else only the agent may read, by the manifest.
+
+        They are erased from the bundle once they are installed, the key last: its presence tells the next boot that the
+        installation is unfinished.
+        """
+        names = (name for name in self._files if name.startswith("device/") and Path(name).name not in PUBLIC)
+        return sorted((self.folder / name for name in names), key=lambda file: file == self.key)
 
     @property
     def key(self) -> Path:
-        """The device's private key, which is deleted from the bundle once it is installed."""
+        """The device's private key."""
         return self.folder / "device" / "device.key"

@@ -7,12 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from .atomic_file import copy_file, write_file
-from .bundle import Bundle
+from .bundle import PUBLIC, Bundle
+from .erasure import erase, is_present
 
 USER = "mien"
 """The account that the agent runs as."""
-PUBLIC = ("agent.toml", "agent.toml.new", "ca.crt", "device.crt", "model.tflite")
-"""Files that every user of the device may read; only the agent may read anything else in /etc/mien."""
 
 
 class Configuration:
@@ -33,10 +32,12 @@ class Configuration:
         return None
 
     def has_identity_of(self, bundle: Bundle) -> bool:
-        """Whether the key and the certificate of the bundle are installed."""
+        """Whether its certificate is installed, and all secrets that the bundle no longer contains."""
         with suppress(OSError):
             certificate = (bundle.folder / "device" / "device.crt").read_bytes()
-            return (self.folder / "device.crt").read_bytes() == certificate and (self.folder / "device.key").exists()
+            moved = [file.name for file in bundle.secrets if not is_present(file)]
+            installed = all((self.folder / name).exists() for name in ("device.key", *moved))
+            return (self.folder / "device.crt").read_bytes() == certificate and installed
         return False
 
     def install(self, bundle: Bundle) -> bool:
@@ -71,8 +72,15 @@ class Configuration:
                 file.unlink()
         copy_file(folder / self._shipped_settings.name, self._shipped_settings)
 
+    def erase_secrets(self) -> None:
+        """Erase what only the agent may read."""
+        for file in self._files():
+            if file.name not in PUBLIC:
+                erase(file)
+
     def delete(self) -> None:
         """Remove everything."""
+        self.erase_secrets()
         self._shipped_settings.unlink(missing_ok=True)
         shutil.rmtree(self.folder)
 

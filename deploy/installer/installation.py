@@ -12,10 +12,12 @@ from pathlib import Path
 from .atomic_file import write_file
 from .bundle import Bundle
 from .configuration import USER, Configuration
+from .erasure import erase, is_present
 from .errors import InstallError
 from .snapshot import Snapshot
-from .systemd import AGENT_UNIT, FIRST_BOOT_UNIT, Service
+from .systemd import AGENT_UNIT, FIRST_BOOT_UNIT, WIFI_KEY_UNIT, Service
 
+WANTS = "multi-user.target.wants"
 COMMAND = '#!/bin/sh\nPYTHONPATH=/opt/mien/current exec /usr/bin/python3 -P -m mien "$@"\n'
 
 
@@ -73,7 +75,8 @@ class Installation:
         self._snapshot.delete()
         self._delete_releases_except({previous, bundle.release})
         os.sync()  # before the key is deleted, whose presence tells the next boot that the installation is unfinished
-        bundle.key.unlink(missing_ok=True)
+        for file in bundle.secrets:
+            erase(file)
         os.sync()
         message = f"{bundle.device}: installed release {bundle.release}"
         if kept_settings:
@@ -86,9 +89,12 @@ class Installation:
         """Remove everything except unsent observations, which the device gets back when it is installed again."""
         self._service.remove()
         aside = self._set_data_aside()
-        first_boot = (self._units / FIRST_BOOT_UNIT, self._units / "multi-user.target.wants" / FIRST_BOOT_UNIT)
-        for file in (self._units / AGENT_UNIT, *first_boot, self._sysusers, self._command):
+        of_sd_card = [
+            self._units / folder / unit for folder in ("", WANTS) for unit in (FIRST_BOOT_UNIT, WIFI_KEY_UNIT)
+        ]
+        for file in (self._units / AGENT_UNIT, *of_sd_card, self._sysusers, self._command):
             file.unlink(missing_ok=True)
+        self._configuration.erase_secrets()
         overrides = self._units / f"{AGENT_UNIT}.d"
         for folder in (self._home, self._configuration.folder, overrides, self._root / "var" / "cache" / "mien"):
             shutil.rmtree(folder, ignore_errors=True)
@@ -103,7 +109,7 @@ class Installation:
         device = self._configuration.device
         if device not in (None, bundle.device) and not replace:
             raise InstallError(f"this Pi is {device}, but the bundle is for {bundle.device}: use --replace")
-        if not bundle.key.exists() and not self._configuration.has_identity_of(bundle):
+        if not all(map(is_present, bundle.secrets)) and not self._configuration.has_identity_of(bundle):
             raise InstallError(f"the bundle no longer contains the key of {bundle.device}: flash or pack it again")
 
     def _remove_other_device(self, bundle: Bundle) -> Path | None:

@@ -8,6 +8,7 @@ from .errors import InstallError
 
 AGENT_UNIT = "mien-agent.service"
 FIRST_BOOT_UNIT = "mien-first-boot.service"
+WIFI_KEY_UNIT = "mien-wifi-key.service"
 
 
 class Service(Protocol):

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from mien.atomic_file import write_secret
+from mien.atomic_file import write_file, write_secret
 from mien.errors import ConfigurationError
 
 AUTHORITY_DAYS = 20 * 365
@@ -38,12 +38,18 @@ class Identity:
         """The certificate's serial number, by which it is revoked."""
         return x509.load_pem_x509_certificate(self.certificate).serial_number
 
+    def write(self, stem: Path) -> None:
+        """Write STEM.key, which only its owner can read, and STEM.crt."""
+        write_secret(stem.with_suffix(".key"), self.key)
+        write_file(stem.with_suffix(".crt"), self.certificate)  # last: an identity exists once its certificate does
+
 
 class CertificateAuthority:
     """The certificate authority in a folder: its public certificate `ca.crt`, and its secret key `ca.key`."""
 
     def __init__(self, folder: Path) -> None:
         """Open it. ConfigurationError if there is none."""
+        self._folder = folder
         try:
             self.certificate = (folder / "ca.crt").read_bytes()
             key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
@@ -61,16 +67,16 @@ class CertificateAuthority:
         """Create a new one, named after the server."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = _common_name(f"mien certificate authority of {name}")
-        certificate = (
-            _certificate_builder(subject, subject, key, AUTHORITY_DAYS)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(is_authority=True), critical=True)
-            .sign(key, hashes.SHA256())
-        )
         write_secret(folder / "ca.key", _to_pem(key))
-        (folder / "ca.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        write_file(folder / "ca.crt", _certify_itself(_common_name(f"mien certificate authority of {name}"), key))
         return cls(folder)
+
+    def renew(self) -> None:
+        """Replace its certificate by one that begins its validity anew, of the same name and key: certificates that it
+        issued stay valid, and devices that have the old one accept what it issues until that expires."""
+        self.certificate = _certify_itself(self._issuer.subject, self._key)
+        self._issuer = x509.load_pem_x509_certificate(self.certificate)
+        write_file(self._folder / "ca.crt", self.certificate)
 
     def issue_server(self, hosts: Sequence[str]) -> Identity:
         """An identity for a server that is reached by these host names and addresses."""
@@ -83,10 +89,12 @@ class CertificateAuthority:
 
     def revocation_list(self, serials: Sequence[int]) -> bytes:
         """The certificate revocation list with these serial numbers, as PEM."""
+        # mosquitto keeps the lists that it has read, and OpenSSL believes the one with the latest date of issue. This
+        # date is a count: it grows with each revocation, and no clock that is behind can make it invalid.
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self._issuer.subject)
-            .last_update(VALID_FROM)
+            .last_update(VALID_FROM + timedelta(seconds=len(serials)))
             .next_update(datetime.now(UTC) + timedelta(days=REVOCATION_LIST_DAYS))
         )
         for serial in serials:
@@ -114,6 +122,16 @@ class CertificateAuthority:
             builder = builder.add_extension(extension, critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
         return Identity(certificate.public_bytes(serialization.Encoding.PEM), _to_pem(key))
+
+
+def _certify_itself(subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> bytes:
+    certificate = (
+        _certificate_builder(subject, subject, key, AUTHORITY_DAYS)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(is_authority=True), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def _certificate_builder(

@@ -18,10 +18,10 @@ from mien.deploy.systemd_units import find_program
 from mien.errors import ConfigurationError, MissingExtra
 from mien.settings.load import load_settings
 from mien.settings.registry import settings_type_of
+from mien.tls.certificate import EXPIRES_SOON
 
 from .folder import ServerFolder
 
-EXPIRES_SOON = timedelta(days=90)
 SECRET_FILES = ("password", "pgpass", "token")
 MOSQUITTO_STARTUP_S = 1.0
 """mosquitto runs by then, or has exited because it rejects its configuration."""
@@ -34,8 +34,9 @@ def check_server(folder: ServerFolder) -> Iterator[CheckResult]:
     yield from _check_keys(folder.path)
     yield from _check_certificates(folder)
     yield _check_mosquitto(folder)
-    for program in ("collector", "dashboard"):
-        yield _check_settings(folder.path, program)
+    further = sorted((folder.path / "collectors").glob("*/collector.toml"))
+    for file in (folder.path / "collector" / "collector.toml", *further, folder.path / "dashboard" / "dashboard.toml"):
+        yield _check_settings(file)
     yield from _check_units(folder.path)
     yield from _check_compose(folder.path)
 
@@ -67,10 +68,17 @@ def _check_certificates(folder: ServerFolder) -> Iterator[CheckResult]:
         if remaining < EXPIRES_SOON:
             result = error if remaining < timedelta(0) else warning
             message = f"{file} expires on {certificate.not_valid_after_utc:%Y-%m-%d}"
-            yield result("certificates", message, "issue it again")
+            yield result("certificates", message, _renewal_hint(folder, file))
             all_valid = False
     if all_valid:
         yield ok("certificates", f"{len(files)} issued by this certificate authority, devices {len(folder.devices())}")
+
+
+def _renewal_hint(folder: ServerFolder, file: Path) -> str:
+    if not file.is_relative_to(folder.path / "devices"):
+        return f"mien server renew {folder.path}"
+    name = file.parent.name
+    return f"`mien device revoke {name}` and `mien device add {name}`, then install the device again"
 
 
 def _check_mosquitto(folder: ServerFolder) -> CheckResult:
@@ -100,8 +108,8 @@ def _check_mosquitto(folder: ServerFolder) -> CheckResult:
     return ok("mosquitto", f"accepts its configuration ({mosquitto})")
 
 
-def _check_settings(path: Path, program: str) -> CheckResult:
-    file = path / program / f"{program}.toml"
+def _check_settings(file: Path) -> CheckResult:
+    program = file.stem
     try:
         load_settings(file, settings_type_of(program))
     except MissingExtra:

@@ -43,7 +43,7 @@ def write_compose(folder: Path, host: str, port: int) -> None:
 
 
 def write_database(folder: Path, authority: CertificateAuthority) -> None:
-    """Write what PostgreSQL and a collector that uses it need: a password, and a certificate of the server's CA."""
+    """Write what PostgreSQL needs: a password, and a certificate of the server's certificate authority."""
     database = folder / DATABASE_HOST
     database.mkdir(mode=0o700)
     identity = authority.issue_server([DATABASE_HOST, "localhost"])
@@ -54,11 +54,6 @@ def write_database(folder: Path, authority: CertificateAuthority) -> None:
     password = secrets.token_urlsafe(32)
     write_secret(database / "password", password.encode())
     write_secret(database / "pgpass", f"*:*:mien:mien:{password}\n".encode())
-    settings = (folder / "collector" / "collector.toml").read_text()
-    sqlite_line = f'database = "{folder}/collector/data/mien.db"'
-    assert sqlite_line in settings  # as mien.deploy.config_templates writes it
-    settings = settings.replace(sqlite_line, f'database = "{_database_url(folder, "mien")}"')
-    (folder / "collector" / "postgresql.toml").write_text(settings)
 
 
 def write_reader(folder: Path) -> None:
@@ -70,8 +65,9 @@ def write_reader(folder: Path) -> None:
     write_secret(reader / "pgpass", f"*:*:mien:mien_reader:{password}\n".encode())
     sql = (files("mien.deploy.server") / "grafana" / "reader.sql").read_text()
     (reader / "reader.sql").write_text(Template(sql).substitute(folder=folder))
-    (folder / "dashboard" / "postgresql.toml").write_text(dashboard_toml(folder, _database_url(folder, "mien_reader")))
+    (folder / "dashboard" / "postgresql.toml").write_text(dashboard_toml(folder, database_url(folder, "mien_reader")))
 
 
-def _database_url(folder: Path, user: str) -> str:
+def database_url(folder: Path, user: str) -> str:
+    """PostgreSQL as the other containers reach it."""
     return f"postgresql://{user}@{DATABASE_HOST}/mien?sslmode=verify-full&sslrootcert={folder}/collector/ca.crt"

@@ -5,18 +5,18 @@ The README has a table of the topics. mosquitto refuses everything that is not l
 
 from collections.abc import Iterable, Iterator
 
+from mien.device_name import collector_client_id
 from mien.messages.topics import Topics
 
-COLLECTOR = "_collector"
-"""The name of all collectors at the MQTT broker; no device can have it."""
 
-
-def mosquitto_acl(devices: Iterable[str], topics: Topics, home_assistant: str) -> str:
+def mosquitto_acl(devices: Iterable[str], collectors: Iterable[str], topics: Topics, home_assistant: str) -> str:
     """The ACL for these devices, and for collectors that announce them to Home Assistant under `home_assistant`."""
-    lines = ["# Made by mien; `mien device add` and `mien device revoke` overwrite it."]
+    lines = ["# Made by mien; `mien device add`, `mien device revoke` and `mien server add-collector` overwrite it."]
     for device in sorted(devices):
         lines += ["", f"user {device}", *_device_rules(device, topics)]
-    return "\n".join([*lines, "", f"user {COLLECTOR}", *_collector_rules(topics, home_assistant), ""])
+    for collector in sorted(collectors):
+        lines += ["", f"user {collector_client_id(collector)}", *_collector_rules(collector, topics, home_assistant)]
+    return "\n".join([*lines, ""])
 
 
 def _device_rules(device: str, topics: Topics) -> Iterator[str]:
@@ -32,16 +32,13 @@ def _device_rules(device: str, topics: Topics) -> Iterator[str]:
         yield f"topic read {topic}"
 
 
-def _collector_rules(topics: Topics, home_assistant: str) -> Iterator[str]:
-    for topic in (
-        topics.observation("+"),
-        topics.device_status("+"),
-        topics.device_health("+"),
-        topics.device_motion("+"),
-    ):
-        yield f"topic read {topic}"
+def _collector_rules(collector: str, topics: Topics, home_assistant: str) -> Iterator[str]:
+    yield f"topic read {topics.observation('+')}"
+    # It clears what the broker retains there of erased devices.
+    for topic in (topics.device_status("+"), topics.device_health("+"), topics.device_motion("+")):
+        yield f"topic readwrite {topic}"
     yield f"topic write {topics.acknowledgement('+')}"
-    yield f"topic readwrite {topics.collector_status('+')}"
+    yield f"topic readwrite {topics.collector_status(collector)}"
     if home_assistant:
         yield f"topic read {home_assistant}/status"
         yield f"topic write {home_assistant}/device/+/config"

@@ -19,6 +19,7 @@ def agent(config: Annotated[Path, typer.Option("--config", help="The agent's TOM
     from functools import partial
 
     from mien.edge.agent import Agent
+    from mien.edge.agent_lock import agent_lock
     from mien.edge.camera.camera_manager import CameraManager
     from mien.edge.camera.factory import check_camera
     from mien.edge.delivery.clock import Clock
@@ -49,6 +50,7 @@ def agent(config: Annotated[Path, typer.Option("--config", help="The agent's TOM
     limits = OutboxLimits(max_rows=settings.outbox_max_rows, max_payload_bytes=settings.outbox_max_mb * 1_000_000)
     sensor_monitor = MotionSensorMonitor(settings.motion)
     with (
+        agent_lock(Path(settings.outbox)),
         Outbox(Path(settings.outbox), device=settings.device, limits=limits) as outbox,
         CameraManager(
             settings.camera, standby=settings.camera.standby or isinstance(settings.motion, FrameDifferenceSettings)

@@ -12,12 +12,14 @@ def doctor(
 ) -> None:
     """Check everything the agent needs: model, sensor, camera, disk, clock, MQTT broker.
 
-    The exit code is 1 if anything is an error. Stop a running agent first: it occupies the camera and the sensor.
+    The exit code is 1 if anything is an error. Stop a running agent first: it occupies the camera and the sensor, and
+    the doctor does not connect with its identity.
     """
     import logging
     from collections.abc import Iterator
 
     from mien.checks import CheckResult, error, ok, print_results
+    from mien.edge.agent_lock import is_agent_running
     from mien.edge.health.broker_check import check_broker
     from mien.edge.health.diagnostics import run_diagnostics
     from mien.edge.settings import AgentSettings
@@ -34,7 +36,8 @@ def doctor(
             return
         yield ok("config", f"{config}, device {settings.device}")
         yield from run_diagnostics(settings)
-        yield from check_broker(settings.mqtt, settings.device)
+        is_running = is_agent_running(Path(settings.outbox))
+        yield from check_broker(settings.mqtt, settings.device, is_agent_running=is_running)
 
     if not print_results(run_checks(), as_json=as_json):
         raise typer.Exit(1)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-SYNCHRONIZED_FILE = Path("/run/systemd/timesync/synchronized")
-"""systemd-timesyncd touches this file when it has set the clock (systemd-timesyncd.service(8))."""
+from mien.clock_sync import ClockSync
+
 BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
 """New with every boot (random(4))."""
 
@@ -35,14 +35,15 @@ class Clock:
         self,
         trust: Literal["ntp", "trusted"],
         *,
-        synchronized_file: Path = SYNCHRONIZED_FILE,
+        is_synchronized: Callable[[], bool | None] | None = None,
         boot_id_file: Path = BOOT_ID_FILE,
         wall_s: Callable[[], float] = time.time,
         uptime_s: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
     ) -> None:
-        """`wall_s` and `uptime_s` read the two clocks in seconds."""
+        """`is_synchronized` says whether the clock is right now (None: unknown), by default what the kernel says;
+        `wall_s` and `uptime_s` read the two clocks in seconds."""
         self._trust = trust
-        self._synchronized_file = synchronized_file
+        self._is_synchronized = is_synchronized or ClockSync().is_synchronized
         self._boot_id = boot_id_file.read_text(encoding="ascii").strip() if boot_id_file.exists() else ""
         self._wall_s = wall_s
         self._uptime_s = uptime_s
@@ -66,7 +67,7 @@ class Clock:
     @property
     def state(self) -> Literal["synced", "unsynced"]:
         """Whether the clock can be trusted now."""
-        return "synced" if self._trust == "trusted" or self._synchronized_file.exists() else "unsynced"
+        return "synced" if self._trust == "trusted" or self._is_synchronized() else "unsynced"
 
 
 def _to_datetime(wall_s: float) -> datetime:

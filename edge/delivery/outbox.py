@@ -2,8 +2,7 @@
 
 import math
 import sqlite3
-import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,23 +11,25 @@ from typing import Self
 from uuid import UUID
 
 import msgspec
-from uuid6 import uuid7
 
 from mien.errors import DatabaseError
-from mien.messages.dropped import Dropped, encode_dropped
 from mien.messages.health import OutboxHealth
 from mien.messages.observation import Observation, encode_observation
 
 from .clock import Clock, Timestamp
 from .draft import ObservationDraft
+from .losses import declare_loss, drop_oldest_observations
 from .outbox_file import OutboxFile
+from .outbox_identity import identify_outbox
 from .outbox_rows import (
     add_to_totals,
     count_waiting_rows,
     delete_rows,
     insert_row,
+    iterate_rows,
     replace_fields,
     take_next_seq,
+    to_json_list,
 )
 
 MACHINE_ID_FILE = Path("/etc/machine-id")
@@ -45,11 +46,22 @@ class OutboxLimits:
     max_payload_bytes: int = 400_000_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finalized:
+    """What became of the rows that were not publishable yet."""
+
+    first_seq: int | None
+    """The oldest of those that are publishable now; None if there are none."""
+    is_holding_back: bool
+    """Whether others still have to wait."""
+
+
 class Outbox:
     """Observations in the order of their `seq`, in one SQLite file; safe for several threads.
 
     Use as a context manager, which closes it. A method that writes returns only when the data is on disk. Every method
-    raises DatabaseError if it fails. A corrupt file is set aside and replaced by a new one with a new `id`.
+    raises DatabaseError if it fails. A corrupt file is set aside and replaced by a new one with a new `id`. A file that
+    comes from another machine, or was another device's, gets a new `id` too, and its waiting rows continue under it.
     """
 
     def __init__(
@@ -67,6 +79,7 @@ class Outbox:
         self._limits = limits or OutboxLimits()
         self._machine_id = machine_id_file.read_text(encoding="ascii").strip() if machine_id_file.exists() else ""
         self._dropped = self._write_errors = 0
+        self._has_erased_rows_in_log = False
         self.when_changed: Callable[[], None] = lambda: None
         """Called, in whichever thread it happens, when rows have been added, acknowledged or rejected, and when a
         corrupt file has been replaced."""
@@ -99,21 +112,23 @@ class Outbox:
         self.when_changed()
         return observation
 
-    def finalize(self, clock: Clock, *, clock_wait_over: bool) -> bool:
-        """Make rows publishable; from then on they never change. Returns whether some are still held back.
+    def finalize(self, clock: Clock, *, clock_wait_over: bool) -> Finalized:
+        """Make rows publishable; from then on they never change.
 
         Rows made since the last boot, before the clock was synchronized, get the correct time. While the clock is not
         synchronized they are held back, until `clock_wait_over` says that they have waited long enough.
         """
+        first_seq = None
         is_holding_back = False
-        select_not_final = (
-            "SELECT seq, payload, boot_id, uptime_ms, dropped_last FROM message WHERE is_final = 0 ORDER BY seq"
-        )
         with self._file.connection() as database:
-            if database.execute(f"{select_not_final} LIMIT 1").fetchone() is None:
-                return is_holding_back
+            if database.execute("SELECT 1 FROM message WHERE is_final = 0 LIMIT 1").fetchone() is None:
+                return Finalized(first_seq=None, is_holding_back=False)
         with self._file.transaction() as database:
-            for seq, payload, boot_id, uptime_ms, dropped_last in database.execute(select_not_final).fetchall():
+            not_final = (
+                "SELECT seq, payload, boot_id, uptime_ms, dropped_last FROM message "
+                "WHERE is_final = 0 AND seq > ? ORDER BY seq LIMIT 1000"
+            )
+            for seq, payload, boot_id, uptime_ms, dropped_last in iterate_rows(database, not_final):
                 is_loss = dropped_last is not None
                 at = None if is_loss else clock.corrected_time(boot_id, uptime_ms)
                 is_correctable = not is_loss and clock.age_s(boot_id, uptime_ms) is not None
@@ -126,31 +141,57 @@ class Outbox:
                         new_payload = replace_fields(payload, at=at, clock="synced")
                 database.execute("UPDATE message SET payload = ?, is_final = 1 WHERE seq = ?", (new_payload, seq))
                 add_to_totals(database, 0, len(new_payload) - len(payload))
-        return is_holding_back
+                first_seq = seq if first_seq is None else first_seq
+        return Finalized(first_seq=first_seq, is_holding_back=is_holding_back)
 
-    def read_publishable(self, limit: int) -> list[tuple[int, bytes]]:
+    def read_publishable(self, limit: int, *, after_seq: int = 0) -> list[tuple[int, bytes]]:
         """`seq` and payload of the oldest final rows that no collector has acknowledged yet; at most `limit`."""
         with self._file.connection() as database:
             return database.execute(
-                "SELECT seq, payload FROM message WHERE reject_reason IS NULL AND is_final = 1 ORDER BY seq LIMIT ?",
-                (limit,),
+                "SELECT seq, payload FROM message WHERE reject_reason IS NULL AND is_final = 1 AND seq > ? "
+                "ORDER BY seq LIMIT ?",
+                (after_seq, limit),
+            ).fetchall()
+
+    def read_unacknowledged(self, sequences: Iterable[int]) -> list[tuple[int, bytes]]:
+        """`seq` and payload of those of the final rows that no collector has acknowledged yet, in order."""
+        with self._file.connection() as database:
+            return database.execute(
+                "SELECT seq, payload FROM message WHERE reject_reason IS NULL AND is_final = 1 "
+                "AND seq IN (SELECT value FROM json_each(?)) ORDER BY seq",
+                (to_json_list(sequences),),
             ).fetchall()
 
     def delete_stored(self, sequences: Iterable[int]) -> None:
         """Delete rows that a collector has stored."""
-        with self._file.transaction() as database:
-            count = delete_rows(database, sequences)
-        if count:
-            self.when_changed()
+        self.apply_acknowledgement(stored=sequences)
 
     def mark_rejected(self, reasons: Iterable[tuple[int, str]]) -> None:
         """Keep rows that a collector can never store, with the reason, and never send them again."""
+        self.apply_acknowledgement(rejected=reasons)
+
+    def apply_acknowledgement(
+        self,
+        *,
+        stored: Iterable[int] = (),
+        erased: Collection[int] = (),
+        rejected: Iterable[tuple[int, str]] = (),
+    ) -> None:
+        """In one transaction: delete rows that are stored or whose data has been erased, and keep those that a
+        collector can never store, with the reason, but never send them again. Nothing of an erased row stays on disk.
+        """
         with self._file.transaction() as database:
-            count = database.executemany(
-                "UPDATE message SET reject_reason = ?, is_final = 1 WHERE seq = ?",
-                [(reason, seq) for seq, reason in reasons],
-            ).rowcount
-        if count > 0:
+            count = delete_rows(database, [*stored, *erased])
+            count += max(
+                0,
+                database.executemany(
+                    "UPDATE message SET reject_reason = ?, is_final = 1 WHERE seq = ?",
+                    [(reason, seq) for seq, reason in rejected],
+                ).rowcount,
+            )
+        if erased or self._has_erased_rows_in_log:
+            self._has_erased_rows_in_log = not self._file.truncate_log()
+        if count:
             self.when_changed()
 
     def count_waiting(self) -> int:
@@ -164,20 +205,22 @@ class Outbox:
             outbox = database.execute("SELECT first_seq, next_seq, row_count, previous_id FROM outbox")
             first_seq, next_seq, row_count, previous_id = outbox.fetchone()
             oldest = database.execute(
-                "SELECT boot_id, uptime_ms FROM message WHERE reject_reason IS NULL ORDER BY seq LIMIT 1"
+                "SELECT boot_id, uptime_ms, seq FROM message WHERE reject_reason IS NULL ORDER BY seq LIMIT 1"
             ).fetchone()
             # The rows that a declared loss covers are unacknowledged as long as the declaration is.
-            (oldest_seq,) = database.execute(
-                "SELECT min(min(seq, coalesce(dropped_first, seq))) FROM message WHERE reject_reason IS NULL"
+            (oldest_declared_seq,) = database.execute(
+                "SELECT min(dropped_first) FROM message WHERE reject_reason IS NULL AND dropped_last IS NOT NULL"
             ).fetchone()
+            oldest_seq = min(oldest[2] if oldest else next_seq, oldest_declared_seq or next_seq)
+            waiting = count_waiting_rows(database)
             return OutboxHealth(
                 id=self.id,
                 first_seq=first_seq,
-                oldest_seq=max(first_seq, oldest_seq or next_seq),
+                oldest_seq=max(first_seq, oldest_seq),
                 next_seq=next_seq,
-                waiting=count_waiting_rows(database),
-                oldest_age_s=clock.age_s(*oldest) if oldest else None,
-                rejected=row_count - count_waiting_rows(database),
+                waiting=waiting,
+                oldest_age_s=clock.age_s(*oldest[:2]) if oldest else None,
+                rejected=row_count - waiting,
                 dropped=self._dropped,
                 write_errors=self._write_errors,
                 previous_outbox=UUID(previous_id) if previous_id else None,
@@ -185,29 +228,9 @@ class Outbox:
             )
 
     def _identify(self, database: sqlite3.Connection) -> None:
-        """Set `id` for a file that was opened; a new one if the file is new or comes from another machine.
-
-        Rows that wait in a file from another machine continue under the new id.
-        """
-        row = database.execute("SELECT id, machine_id FROM outbox").fetchone()
-        if row is not None and row[1] == self._machine_id:
-            self.id = UUID(row[0])
-            return
-        self.id = uuid.uuid4()
+        """Set `id` for a file that was opened."""
+        self.id = identify_outbox(database, device=self._device, machine_id=self._machine_id)
         self.when_changed()
-        identity = str(self.id), self._machine_id
-        if row is None:
-            database.execute("INSERT INTO outbox VALUES (1, ?, ?, NULL, 1, 1, 0, 0)", identity)
-            return
-        waiting = database.execute(
-            "SELECT seq, payload FROM message WHERE reject_reason IS NULL ORDER BY seq"
-        ).fetchall()
-        database.execute("UPDATE outbox SET previous_id = id, id = ?, machine_id = ?", identity)
-        database.execute("UPDATE outbox SET first_seq = ifnull(?, next_seq)", (waiting[0][0] if waiting else None,))
-        for seq, payload in waiting:
-            with suppress(msgspec.DecodeError):  # the publisher rejects a damaged row and reports it
-                new_payload = replace_fields(payload, outbox=str(self.id))
-                database.execute("UPDATE message SET payload = ? WHERE seq = ?", (new_payload, seq))
 
     def _append(self, draft: ObservationDraft, timestamp: Timestamp) -> Observation:
         dropped = 0
@@ -225,43 +248,15 @@ class Outbox:
     def _make_room(
         self, database: sqlite3.Connection, newest_seq: int, rows: int, payload_bytes: int, timestamp: Timestamp
     ) -> int:
-        """Delete the oldest rows, but never the newest, and return how many.
-
-        Their loss is added to a declaration that is not published yet, or declared in a new one.
-        """
+        """Delete the oldest rows, but never the newest, declare their loss, and return how many there were."""
         target_rows = self._limits.max_rows - max(1, math.floor(MIN_DROPPED_FRACTION * self._limits.max_rows))
         target_bytes = round(self._limits.max_payload_bytes * (1 - MIN_DROPPED_FRACTION))
-        dropped: list[int] = []
-        oldest = database.execute(
-            "SELECT seq, length(payload) FROM message WHERE dropped_last IS NULL AND seq < ? ORDER BY seq",
-            (newest_seq,),
+        dropped = drop_oldest_observations(
+            database,
+            before_seq=newest_seq,
+            excess_rows=rows - target_rows,
+            excess_bytes=payload_bytes - target_bytes,
         )
-        for seq, length in oldest:
-            dropped.append(seq)
-            rows, payload_bytes = rows - 1, payload_bytes - length
-            if rows <= target_rows and payload_bytes <= target_bytes:
-                break
-        if not dropped:
-            return 0
-        delete_rows(database, dropped)
-        declaration = database.execute(
-            "SELECT seq, dropped_first, dropped_last FROM message WHERE is_final = 0 AND dropped_last IS NOT NULL"
-        ).fetchone()
-        if declaration:
-            seq, first, last = declaration
-            first, last = min(first, dropped[0]), max(last, dropped[-1])
-            delete_rows(database, [seq])
-        else:
-            seq, first, last = take_next_seq(database), dropped[0], dropped[-1]
-        loss = Dropped(
-            id=uuid7(),
-            device=self._device,
-            outbox=self.id,
-            seq=seq,
-            first=first,
-            last=last,
-            cause="full",
-            at=timestamp.at,
-        )
-        insert_row(database, seq, encode_dropped(loss), timestamp, is_final=False, dropped_range=(first, last))
+        if dropped:
+            declare_loss(database, dropped, device=self._device, outbox=self.id, timestamp=timestamp)
         return len(dropped)

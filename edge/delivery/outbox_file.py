@@ -10,38 +10,9 @@ from pathlib import Path
 
 from mien.errors import DatabaseError
 
+from .outbox_schema import create_or_upgrade_schema
+
 CORRUPT_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-SCHEMA_VERSION = 1
-"""Stored in the file as SQLite's user_version."""
-SCHEMA = (
-    """
-    CREATE TABLE outbox (                 -- one row
-        singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
-        id TEXT NOT NULL,                 -- identifies this outbox in every message
-        machine_id TEXT NOT NULL,         -- a copied SD card must not continue under the same id
-        previous_id TEXT,                 -- of the outbox that this file was on another machine
-        first_seq INTEGER NOT NULL,       -- the first number assigned under this id
-        next_seq INTEGER NOT NULL,        -- stored, so that no number is ever reused
-        row_count INTEGER NOT NULL,       -- of the table message
-        payload_bytes INTEGER NOT NULL    -- of the table message
-    ) STRICT
-    """,
-    """
-    CREATE TABLE message (
-        seq INTEGER PRIMARY KEY,
-        payload BLOB NOT NULL,            -- an observation or a declared loss
-        is_final INTEGER NOT NULL,        -- 0: not published yet, so it may still change
-        boot_id TEXT NOT NULL,            -- when it was created, by the machine's uptime
-        uptime_ms INTEGER NOT NULL,
-        dropped_first INTEGER,            -- the range that a declared loss covers
-        dropped_last INTEGER,
-        reject_reason TEXT                -- why a collector can never store it; such a row is not sent again
-    ) STRICT
-    """,
-    "CREATE INDEX unacknowledged ON message (seq) WHERE reject_reason IS NULL",
-    "CREATE INDEX not_final ON message (seq) WHERE is_final = 0",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
-)
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +67,15 @@ class OutboxFile:
                     self._replace(error)
                 raise DatabaseError(f"the outbox {self.path} cannot be used ({error}): check the disk") from error
 
+    def truncate_log(self) -> bool:
+        """Move everything into the main file and empty the write-ahead log, which still holds what was deleted.
+
+        False if another program is reading the file. DatabaseError if it fails.
+        """
+        with self.connection() as database:
+            is_busy, _, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not is_busy
+
     def _open(self) -> sqlite3.Connection:
         try:
             return self._connect()
@@ -116,6 +96,7 @@ class OutboxFile:
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")  # a commit survives power loss
+            database.execute("PRAGMA secure_delete = ON")  # overwrite what is deleted; so Debian's SQLite does anyway
             ((verdict,),) = database.execute("PRAGMA quick_check(1)").fetchall()
             if verdict != "ok":
                 corruption = sqlite3.DatabaseError(verdict)
@@ -123,10 +104,7 @@ class OutboxFile:
                 raise corruption
             with database:
                 database.execute("BEGIN IMMEDIATE")
-                if _is_empty(database):
-                    for statement in SCHEMA:
-                        database.execute(statement)
-                check_version(database, self.path)
+                create_or_upgrade_schema(database, self.path)
                 self._on_open(database)
         except BaseException:
             database.close()
@@ -154,22 +132,6 @@ class OutboxFile:
             ) from os_error
         self.corrupt_files += 1
         log.error("the outbox was corrupt (%s): moved it to %s and started a new one", error, new_path)
-
-
-def check_version(database: sqlite3.Connection, path: Path) -> None:
-    """Raise DatabaseError if an outbox has the schema of another release."""
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version != SCHEMA_VERSION:
-        raise DatabaseError(
-            f"the outbox {path} was made by another release of mien (its schema version is {version}, not "
-            f"{SCHEMA_VERSION}): install that release, or move the file away"
-        )
-
-
-def _is_empty(database: sqlite3.Connection) -> bool:
-    (objects,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    return bool(objects == version == 0)
 
 
 def _is_corruption(error: sqlite3.Error) -> bool:

@@ -1,7 +1,7 @@
 """The rows of an outbox file, and the totals and numbers that are kept with them, within a caller's transaction."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -32,13 +32,13 @@ def insert_row(
 
 def delete_rows(database: sqlite3.Connection, sequences: Iterable[int]) -> int:
     """Delete those of the rows that exist, and return how many there were."""
-    rows = payload_bytes = 0
-    for seq in sequences:
-        deleted = database.execute("DELETE FROM message WHERE seq = ? RETURNING length(payload)", (seq,)).fetchone()
-        if deleted:
-            rows, payload_bytes = rows + 1, payload_bytes + deleted[0]
-    add_to_totals(database, -rows, -payload_bytes)
-    return rows
+    deleted = database.execute(
+        "DELETE FROM message WHERE seq IN (SELECT value FROM json_each(?)) RETURNING length(payload)",
+        (to_json_list(sequences),),
+    ).fetchall()
+    if deleted:
+        add_to_totals(database, -len(deleted), -sum(length for (length,) in deleted))
+    return len(deleted)
 
 
 def add_to_totals(database: sqlite3.Connection, rows: int, payload_bytes: int) -> None:
@@ -54,15 +54,32 @@ def take_next_seq(database: sqlite3.Connection) -> int:
     return int(seq)
 
 
+def iterate_rows(database: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query that ends in `seq > ? ORDER BY seq LIMIT 1000`, with `seq` as its first column.
+
+    The caller may update them meanwhile. Never more than the thousand rows are in memory: a small machine's may be too
+    little for a large outbox.
+    """
+    seq = 0
+    while rows := database.execute(query, (seq,)).fetchall():
+        yield from rows
+        seq = rows[-1][0]
+
+
 def count_waiting_rows(database: sqlite3.Connection) -> int:
     """The number of rows not yet acknowledged."""
     (count,) = database.execute("SELECT count(*) FROM message WHERE reject_reason IS NULL").fetchone()
     return int(count)
 
 
+def to_json_list(sequences: Iterable[int]) -> str:
+    """Numbers for SQLite's json_each: a statement may have only so many parameters of its own."""
+    return msgspec.json.encode(list(sequences)).decode()
+
+
 _json_decoder = MessageDecoder(dict[str, Any])
 
 
-def replace_fields(payload: bytes, **fields: str | datetime) -> bytes:
+def replace_fields(payload: bytes, **fields: str | int | datetime) -> bytes:
     """The message with changed fields; unknown fields are kept. msgspec.DecodeError if it is not a JSON object."""
     return msgspec.json.encode(_json_decoder.decode(payload) | fields)

@@ -3,7 +3,6 @@
 import logging
 import math
 import queue
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -14,24 +13,22 @@ from typing import Literal, Self, cast
 
 import msgspec
 
+from mien.device_name import agent_client_id
 from mien.errors import DatabaseError
-from mien.messages.acknowledgement import Acknowledgement, decode_acknowledgement
-from mien.messages.envelope import decode_envelope
+from mien.messages.acknowledgement import decode_acknowledgement
 from mien.messages.health import Health, OutboxHealth, encode_health
 from mien.messages.motion import MotionState, encode_motion
 from mien.messages.status import CollectorStatus, DeviceStatus, decode_collector_status, encode_device_status
 from mien.messages.topics import COLLECTORS, Topics
 from mien.mqtt.connection import Connection
-from mien.mqtt.events import Connected, Disconnected, Event, Message, Received, Refused, TakenOver
+from mien.mqtt.events import Connected, Disconnected, Event, Message, Received, Refused, Suspected, TakenOver
 from mien.mqtt.settings import MqttSettings
 from mien.version import VERSION
 
 from .clock import Clock
 from .outbox import Outbox
+from .row_publisher import RowPublisher
 from .timings import DEFAULT_TIMINGS, PublisherTimings
-
-MAX_IN_FLIGHT = 100
-"""Observations published but not yet acknowledged."""
 
 log = logging.getLogger(__name__)
 
@@ -70,12 +67,12 @@ class Publisher:
         self._device = device
         self._model_id = model_id
         self._outbox = outbox
-        self._outbox_id = outbox.id
         self._clock = clock
         self._clock_wait_end_s = time.monotonic() + clock_wait_s
         self._timings = timings
         self._build_health = build_health
         self._health_published_s = -math.inf
+        self._is_health_cut = False
         self._publish_at_s = -math.inf
         """When to read the outbox: at once, at the next resend, or (math.inf) only after an event."""
         self._is_holding_back = False
@@ -84,19 +81,16 @@ class Publisher:
         self._motion: MotionState | None = None
         self._topics = Topics(settings.base_topic)
         self._collectors: dict[str, CollectorStatus] = {}
-        self._in_flight: dict[int, tuple[float, float]] = {}
-        """By `seq`: when the row is resent if it is not acknowledged, and the delay after that."""
-        self._published: set[int] = set()
-        """Published since this start and not yet acknowledged; other numbers in an acknowledgement are ignored."""
         self._events: queue.Queue[Event | OutboxChanged] = queue.Queue()
         self._connection = Connection(
             settings,
-            client_id=f"mien-{device}",
+            client_id=agent_client_id(device),
             will=self._status_message("offline"),
             subscriptions=[self._topics.acknowledgement(device), self._topics.collector_status("+")],
             events=cast("queue.Queue[Event]", self._events),  # it only enqueues events
             timings=timings.connection,
         )
+        self._rows = RowPublisher(outbox, self._connection, topic=self._topics.observation(device), timings=timings)
         self._connected = False
         self._closing = threading.Event()
         self._final_state: Literal["stopped", "offline"] = "stopped"
@@ -179,9 +173,32 @@ class Publisher:
         return max(0.0, min(due_s) - now_s)
 
     def _publish_health(self) -> None:
+        """Publish the health report; only the outbox's part if the MQTT broker does not accept more."""
         health = self._build_health(self._outbox.health(self._clock))
-        self._connection.publish(Message(self._topics.device_health(self._device), encode_health(health), retain=True))
+        payload = encode_health(health)
+        topic = self._topics.device_health(self._device)
+        limit_bytes = self._connection.max_payload_bytes(topic)
+        if (is_cut := len(payload) > limit_bytes) and not self._is_health_cut:
+            log.warning(
+                "the health report contains only the outbox: a whole one needs %d bytes, and the MQTT broker accepts "
+                "%d: raise its max_packet_size",
+                len(payload),
+                limit_bytes,
+            )
+        self._is_health_cut = is_cut
+        if is_cut:
+            payload = encode_health(Health(outbox=health.outbox))
+        self._connection.publish(Message(topic, payload, retain=True, content="the health report"))
         self._health_published_s = time.monotonic()
+
+    def _publish_state(self) -> None:
+        """Publish what the MQTT broker retains: `online` last, because whoever sees that can then read the rest."""
+        try:
+            self._publish_health()
+            if self._motion:
+                self._publish_motion(self._motion)
+        finally:
+            self._connection.publish(self._status_message("online"))
 
     def _status_message(self, state: Literal["online", "stopped", "offline"]) -> Message:
         status = DeviceStatus(state=state, agent=VERSION, model=self._model_id)
@@ -193,14 +210,11 @@ class Publisher:
                 log.info("connected to %s:%d", *self._settings.address)
                 self._resend_everything()
                 self._connected = True
-                try:
-                    self._publish_health()  # before `online`: whoever sees that can read the rest
-                    if self._motion:
-                        self._publish_motion(self._motion)
-                finally:
-                    self._connection.publish(self._status_message("online"))
+                self._publish_state()
             case Refused(reason) | TakenOver(reason):
                 log.error("%s", reason)
+            case Suspected(reason):
+                log.warning("%s", reason)
             case Disconnected(reason):
                 log.warning("%s; observations wait in the outbox", reason)
                 self._connected = False
@@ -208,7 +222,8 @@ class Publisher:
             case Received(topic, payload):
                 try:
                     if topic == self._topics.acknowledgement(self._device):
-                        self._apply_acknowledgement(decode_acknowledgement(payload))
+                        self._rows.apply_acknowledgement(decode_acknowledgement(payload))
+                        self._publish_at_s = -math.inf
                     elif topic.startswith(f"{self._topics.base_topic}/{COLLECTORS}/"):
                         self._update_collector(self._topics.collector_of(topic), decode_collector_status(payload))
                 except msgspec.DecodeError as error:
@@ -224,57 +239,22 @@ class Publisher:
         if status.state == "online" and (previous is None or previous != status):
             log.info("collector %s is online", collector)
             self._resend_everything()
+            if not self._connection.limits.has_retained_messages:  # the collector has missed it
+                self._publish_state()
+
+    @property
+    def _accepts_batches(self) -> bool:
+        """Whether every collector that may receive a message can read a batch: the release before could not."""
+        return all(status.batch for status in list(self._collectors.values()) if status.state != "offline")
 
     def _resend_everything(self) -> None:
-        self._in_flight.clear()
+        self._rows.resend_everything()
         self._publish_at_s = -math.inf
-
-    def _apply_acknowledgement(self, acknowledgement: Acknowledgement) -> None:
-        if acknowledgement.outbox != self._outbox.id:
-            return
-        ranges = acknowledgement.stored
-        stored = [seq for seq in self._published if any(first <= seq <= last for first, last in ranges)]
-        rejected = [(seq, reason) for seq, reason in acknowledgement.rejected if seq in self._published]
-        for seq, reason in rejected:
-            log.error("the collector rejected observation %d: %s", seq, reason)
-        if stored:
-            self._outbox.delete_stored(stored)
-        if rejected:
-            self._outbox.mark_rejected(rejected)
-        for seq in [*stored, *(seq for seq, _ in rejected)]:
-            self._published.discard(seq)
-            self._in_flight.pop(seq, None)
 
     def _publish_observations(self, now_s: float) -> None:
         """Publish what is due, and set when to do so again."""
-        self._is_holding_back = self._outbox.finalize(self._clock, clock_wait_over=now_s >= self._clock_wait_end_s)
-        if self._outbox.id != self._outbox_id:  # the file was corrupt and is a new one, which starts counting at 1
-            self._outbox_id = self._outbox.id
-            self._published.clear()
-            self._in_flight.clear()
-        rows = self._outbox.read_publishable(MAX_IN_FLIGHT)
-        for seq, payload in rows:
-            due_s, resend_s = self._in_flight.get(seq, (now_s, self._timings.first_resend_s))
-            if due_s > now_s:
-                continue
-            if seq not in self._published and (damage := _find_damage(payload)):
-                log.error("observation %d in the outbox is damaged: %s", seq, damage)
-                self._outbox.mark_rejected([(seq, damage)])
-                continue
-            self._published.add(seq)
-            if not self._connection.publish(Message(self._topics.observation(self._device), payload)):
-                self._publish_at_s = now_s + self._timings.retry_s
-                return
-            resend_at_s = now_s + resend_s * random.uniform(0.8, 1.2)
-            self._in_flight[seq] = resend_at_s, min(self._timings.max_resend_s, resend_s * 2)
-        resends_s = [self._in_flight[seq][0] for seq, _ in rows if seq in self._in_flight]
-        self._publish_at_s = min(resends_s, default=math.inf)
-
-
-def _find_damage(payload: bytes) -> str:
-    """Why no collector could acknowledge a row; empty if nothing is wrong with it."""
-    try:
-        decode_envelope(payload)
-    except msgspec.DecodeError as error:
-        return str(error)
-    return ""
+        finalized = self._outbox.finalize(self._clock, clock_wait_over=now_s >= self._clock_wait_end_s)
+        self._is_holding_back = finalized.is_holding_back
+        if finalized.first_seq is not None:
+            self._rows.read_again_from(finalized.first_seq)
+        self._publish_at_s = self._rows.publish(now_s, accepts_batches=self._accepts_batches)

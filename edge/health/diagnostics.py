@@ -6,18 +6,19 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 
 import numpy as np
 
 from mien.checks import CheckResult, error, failed, ok, warning
+from mien.clock_sync import ask_clock_sync
 from mien.edge.camera.factory import check_camera, open_camera
 from mien.edge.camera.frame import Frame
 from mien.edge.camera.frame_reader import FrameReader
 from mien.edge.camera.settings import RtspCameraSettings
-from mien.edge.delivery.clock import Clock
-from mien.edge.delivery.outbox_file import check_version
+from mien.edge.delivery.outbox_schema import check_version
 from mien.edge.motion.pir import PirSensor
 from mien.edge.motion.settings import (
     AlwaysOnSettings,
@@ -158,13 +159,17 @@ def _check_outbox(settings: AgentSettings) -> Iterator[CheckResult]:
 
 
 def _check_clock(settings: AgentSettings) -> Iterator[CheckResult]:
-    clock = Clock(settings.clock)
-    now = f"{clock.now().at:%Y-%m-%d %H:%M:%S} UTC"
-    if clock.state == "synced":
-        yield ok("clock", now + (", trusted" if settings.clock == "trusted" else ", synchronized"))
+    now = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if settings.clock == "trusted":
+        yield ok("clock", f"{now}, trusted")
+        return
+    answer = ask_clock_sync()
+    if answer.is_synchronized:
+        yield ok("clock", f"{now}, synchronized, says {answer.source}")
     else:
+        state = "not synchronized" if answer.is_synchronized is False else "nobody knows whether it is synchronized"
         hint = 'see `timedatectl`; set clock = "trusted" if the clock is right without NTP'
-        yield warning("clock", f"{now}, not synchronized", hint)
+        yield warning("clock", f"{now}, {state} ({answer.source})", hint)
 
 
 def _check_secrets(settings: AgentSettings) -> Iterator[CheckResult]:

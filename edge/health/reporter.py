@@ -14,6 +14,7 @@ from mien.edge.motion.sensor_health import MotionSensorMonitor
 from mien.edge.settings import AgentSettings
 from mien.edge.vision.pipeline import VisionPipeline
 from mien.messages.health import CameraHealth, Health, MachineHealth, OutboxHealth, SensorHealth
+from mien.messages.text import to_short_text
 from mien.settings.tagged_union import tag_of
 
 TEMPERATURE_FILE = Path("/sys/class/thermal/thermal_zone0/temp")
@@ -67,7 +68,7 @@ class HealthReporter:
             kind=tag_of(self._settings.camera),
             state=self._camera_manager.state,
             failures=self._camera_manager.failures,
-            error=self._camera_manager.error[:500],
+            error=to_short_text(self._camera_manager.error),
         )
 
     def _machine(self) -> MachineHealth:

@@ -11,6 +11,7 @@ from mien.edge.camera.frame import Frame
 from mien.face_detection.box import Box
 from mien.face_detection.detector import FaceDetector
 from mien.messages.health import VisionHealth
+from mien.messages.text import to_short_text
 from mien.model.classifier import Classifier
 from mien.model.preprocessing import preprocess, sharpness
 
@@ -70,7 +71,7 @@ class VisionPipeline:
         frame_ms, inference_ms = _percentiles(self._frame_ms), _percentiles(self._inference_ms)
         return VisionHealth(
             model=self.model_id,
-            model_error=self._model_error[:500],
+            model_error=to_short_text(self._model_error),
             frames=self._frames,
             faces=self._faces,
             too_small=self._too_small,

@@ -121,10 +121,10 @@ class EncodedHealth(Struct, frozen=True, kw_only=True):
 
 encode_health = MessageCodec(Health).encode
 _decoder = MessageDecoder(EncodedHealth)
-_sensor_decoder = MessageDecoder(SensorHealth | None)
-_camera_decoder = MessageDecoder(CameraHealth | None)
-_vision_decoder = MessageDecoder(VisionHealth | None)
-_machine_decoder = MessageDecoder(MachineHealth | None)
+_sensor_decoder = MessageDecoder(SensorHealth)
+_camera_decoder = MessageDecoder(CameraHealth)
+_vision_decoder = MessageDecoder(VisionHealth)
+_machine_decoder = MessageDecoder(MachineHealth)
 
 
 def decode_health(payload: bytes) -> Health:
@@ -139,7 +139,7 @@ def decode_health(payload: bytes) -> Health:
     )
 
 
-def _decode_part(decoder: MessageDecoder[Part | None], part: Raw) -> Part | None:
+def _decode_part(decoder: MessageDecoder[Part], part: Raw) -> Part | None:
     try:
         return decoder.decode(bytes(part))
     except msgspec.DecodeError:

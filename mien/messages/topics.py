@@ -45,9 +45,9 @@ class Topics:
         """Reserved: whether the device has installed it."""
         return f"{self.base_topic}/{device}/model/state"
 
-    def shared_subscription(self, topic: str) -> str:
-        """A subscription whose messages the MQTT broker distributes among all collectors that share it."""
-        return f"$share/{self.base_topic.replace('/', '-')}/{topic}"
+    def shared_subscription(self, group: str, topic: str) -> str:
+        """A subscription whose messages the MQTT broker distributes among all clients that join the group."""
+        return f"$share/{group}/{topic}"
 
     def collector_status(self, collector: str) -> str:
         return f"{self.base_topic}/{COLLECTORS}/{collector}/{STATUS}"

@@ -2,34 +2,33 @@
 
 import logging
 import queue
-import random
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.client import Client, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from mien.mqtt.client import ClientFactory, is_version_refused
-from mien.mqtt.events import Connected, Disconnected, Event, Message, Received, Refused, TakenOver
+from mien.mqtt.backoff import Backoff
+from mien.mqtt.client import ClientFactory, MqttClient, is_version_refused
+from mien.mqtt.events import Connected, Disconnected, EventSink, Message, Received, Refused, Suspected, TakenOver
+from mien.mqtt.limits import MAX_PACKET_BYTES, BrokerLimits
+from mien.mqtt.outgoing import Outgoing
+from mien.mqtt.reasons import (
+    QOS_NOT_SUPPORTED,
+    RETAIN_NOT_SUPPORTED,
+    SESSION_TAKEN_OVER,
+    SUBSCRIPTION_FIXES,
+    TEMPORARY_REFUSALS,
+    describe_end,
+)
 from mien.mqtt.settings import MqttSettings
 from mien.mqtt.timings import DEFAULT_TIMINGS, ConnectionTimings
-
-TEMPORARY_REFUSALS = ("Server unavailable", "Server busy", "Connection rate exceeded", "Quota exceeded")
-"""Refusals by a broker that will accept the client later."""
-TAKEOVER_SHORT_CONNECTIONS = 3
-"""This many short connections in a row mean that another client has the same ID: MQTT 3.1.1 gives no reason."""
-MAX_IN_FLIGHT = 10
-"""Unacknowledged messages at once: HiveMQ accepts this many, mosquitto 20. If a broker announces less (MQTT 5, Receive
-Maximum), the next connection uses its limit: paho ignores the announcement, and cannot change the limit while
-connected."""
-MAX_PACKET_BYTES = 262_144
-"""The largest packet that an MQTT 5 broker may deliver; an acknowledgement of a hundred rejections is a tenth of it."""
 
 log = logging.getLogger(__name__)
 
@@ -49,20 +48,26 @@ class Connection:
         will: Message,
         subscriptions: Sequence[str],
         optional_subscriptions: Sequence[str] = (),
-        events: "queue.Queue[Event]",
+        at_most_once: Collection[str] = (),
+        events: EventSink,
         timings: ConnectionTimings = DEFAULT_TIMINGS,
     ) -> None:
         """It works without the `optional_subscriptions`, too: whether the broker grants them is not checked.
+        The broker delivers messages `at_most_once` (QoS 0) on those of the subscriptions, without waiting for an
+        acknowledgement of each.
 
         ConfigurationError if the password file or a certificate cannot be read.
         """
         self.dropped_messages = 0
+        self.broker_certificate: bytes | None = None
+        """In DER; None without TLS or before the first connection."""
         self._settings = settings
         self._clients = ClientFactory(settings)
         self._client_id = client_id
         self._will = will
         self._subscriptions = subscriptions
         self._optional_subscriptions = optional_subscriptions
+        self._at_most_once = at_most_once
         self._events = events
         self._timings = timings
         self._closing = threading.Event()
@@ -72,10 +77,15 @@ class Connection:
         """Whether the broker has granted the subscriptions."""
         self._ready_since_s = 0.0
         self._broker_responded = False
+        self._has_spoken_version_5 = False
+        self._retries_at_once = False
+        """Whether the attempt failed for a limit of the broker's that the next attempt will respect."""
         self._end_reason = ""
-        self._short_connections = 0
-        self._max_in_flight = MAX_IN_FLIGHT
-        self._client: Client | None = None
+        self._broker_reason = ""
+        """The reason code with which the broker ended the connection; empty if it gave none."""
+        self._backoff = Backoff(timings)
+        self._outgoing = Outgoing(client_id)
+        self._client: MqttClient | None = None
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
     def __enter__(self) -> Self:
@@ -91,31 +101,33 @@ class Connection:
         self._ended.set()
         self._thread.join(timeout=5.0)
 
+    @property
+    def limits(self) -> BrokerLimits:
+        """What the broker accepts now, or accepted in the last connection."""
+        return self._outgoing.limits
+
+    def max_payload_bytes(self, topic: str) -> int:
+        """The size of the largest message that can be published there now; `publish` sends no larger one."""
+        return self.limits.max_payload_bytes(topic)
+
     def publish(self, message: Message, *, wait_s: float = 0.0) -> bool:
         """Hand over a message for sending; with `wait_s`, wait up to this long for the broker to acknowledge it.
 
-        False if it is lost. True does not mean that a collector has it: only a collector's acknowledgement does.
+        False if it is lost, or too large for the broker, which is logged once for each kind of topic. True does not
+        mean that a collector has it: only a collector's acknowledgement does. Where the broker keeps no retained
+        messages, it is sent as one that is not retained.
         """
         client = self._client
         if client is None or not self._is_ready:
             return False
-        publication = client.publish(message.topic, message.payload, qos=1, retain=message.retain)
-        if publication.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            return False
-        if wait_s:
-            with suppress(RuntimeError):  # paho raises it if the connection has ended in the meantime
-                publication.wait_for_publish(wait_s)
-            return publication.is_published()
-        return True
+        return self._outgoing.publish(client, message, wait_s)
 
     def _run(self) -> None:
         protocols = self._clients.protocols
-        retry_s = self._timings.first_retry_s
         while not self._closing.is_set():
-            self._is_ready = self._broker_responded = False
+            self._is_ready = self._broker_responded = self._retries_at_once = False
             self._ended.clear()
-            self._end_reason = ""
-            max_in_flight = self._max_in_flight
+            self._end_reason = self._broker_reason = ""
             try:
                 failure = self._connect(protocols[0])
             except Exception as error:  # the thread must survive a bug, or it would never reconnect
@@ -123,32 +135,35 @@ class Connection:
                 failure = repr(error)
             if self._closing.is_set():
                 return
-            if self._max_in_flight < max_in_flight:
+            if self._retries_at_once:
                 continue
-            if not self._broker_responded and failure is None and len(protocols) > 1:
+            if not self._broker_responded and failure is None and len(protocols) > 1 and not self._has_spoken_version_5:
                 # amqtt and other 3.1.1 brokers do not respond to a version 5 connection.
                 protocols.reverse()
                 if protocols[0] is MQTTProtocolVersion.MQTTv311:
                     log.info("the MQTT broker did not respond to MQTT 5, trying 3.1.1")
                     continue
             if self._is_ready:
-                retry_s = self._timings.first_retry_s
-                self._detect_takeover()
+                self._report_end()
+            else:
+                self._backoff.record_failure()
             if failure is None:
-                ended = f"the connection ended ({self._end_reason})"
-                failure = ended if self._broker_responded else self._settings.no_response_message()
+                failure = self._end_reason if self._broker_responded else self._settings.no_response_message()
             self._events.put(Disconnected(failure))
-            self._closing.wait(retry_s * random.uniform(0.5, 1.0))
-            retry_s = min(self._timings.max_retry_s, retry_s * 2)
+            self._closing.wait(self._backoff.next_delay_s())
 
-    def _detect_takeover(self) -> None:
-        """Report whether the connection that just ended was taken over by another client."""
-        is_short = time.monotonic() - self._ready_since_s < self._timings.short_connection_s
-        self._short_connections = self._short_connections + 1 if is_short else 0
-        if self._end_reason == "Session taken over" or self._short_connections == TAKEOVER_SHORT_CONNECTIONS:
-            host, port = self._settings.address
-            hint = "rename or stop one of them"
-            self._events.put(TakenOver(f"another client at {host}:{port} is also named {self._client_id}: {hint}"))
+    def _report_end(self) -> None:
+        """Report whether the connection that just ended was, or may have been, taken over by another client."""
+        host, port = self._settings.address
+        name, hint = f"is also named {self._client_id}", "rename or stop one of them"
+        if (certificate := self._settings.certificate_file) is not None:
+            name = f"has the certificate {certificate}, or {name}"
+            hint = "see the broker's log for its address, stop it, and revoke the certificate if it was stolen"
+        if self._broker_reason == SESSION_TAKEN_OVER:
+            self._events.put(TakenOver(f"another client at {host}:{port} {name}: {hint}"))
+        elif not self._broker_reason and self._backoff.is_suspicious:
+            reason = f"the connections to {host}:{port} end soon"
+            self._events.put(Suspected(f"{reason}; unless it is being restarted, another client {name}: {hint}"))
 
     def _connect(self, protocol: MQTTProtocolVersion) -> str | None:
         """Hold one connection until it ends; the reason, if it could not be opened."""
@@ -158,23 +173,30 @@ class Connection:
             connect_timeout_s=self._timings.connect_timeout_s,
             ended=self._ended,
             will=self._will,
-            max_in_flight=self._max_in_flight,
+            limits=self.limits,
             max_packet_bytes=MAX_PACKET_BYTES,
+            receiver=self._on_publication,
         )
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
+        client.on_publish = self._on_publish
         try:
             client.open()
         except (OSError, ValueError) as error:
             host, port = self._settings.address
             return f"no MQTT broker at {host}:{port} ({error})"
+        self.broker_certificate = client.broker_certificate
         self._client = client
         client.loop_start()
         if self._ended.wait(self._timings.subscribe_timeout_s) or self._is_ready:
             self._ended.wait()
         self._client = None
+        if self._is_ready and not self._closing.is_set():
+            is_short = time.monotonic() - self._ready_since_s < self._timings.short_connection_s
+            is_explained = self._outgoing.handle_end(client, self._broker_reason, is_short=is_short)
+            self._backoff.record_end(is_short=is_short and not is_explained)
         client.disconnect()
         client.loop_stop()
         return None
@@ -186,44 +208,82 @@ class Connection:
     ) -> None:
         self._broker_responded = not is_version_refused(reason)
         if reason.is_failure:
-            self._end_reason = str(reason)
-            is_temporary = str(reason) in TEMPORARY_REFUSALS
-            if not is_temporary and (self._broker_responded or self._settings.protocol != "auto"):
-                self._events.put(Refused(self._settings.refusal_message(str(reason))))
+            self._handle_refusal(str(reason))
             client.disconnect()
             return
-        receive_maximum = int(getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
-        if receive_maximum < self._max_in_flight:
-            self._max_in_flight = receive_maximum
+        limits = self._outgoing.limits = BrokerLimits.from_connack(properties)
+        self._has_spoken_version_5 |= client.protocol is MQTTProtocolVersion.MQTTv5
+        if limits.receive_maximum < client.max_inflight_messages:
+            self._retries_at_once = True
             client.disconnect()
             return
-        if self._subscriptions:
-            client.subscribe([(topic, 1) for topic in (*self._subscriptions, *self._optional_subscriptions)])
+        topics = [*self._subscriptions, *self._optional_subscriptions]
+        if problem := limits.find_problem(self._subscriptions):
+            self._refuse_subscriptions(client, problem)
+        elif topics:
+            client.subscribe([(topic, 0 if topic in self._at_most_once else limits.qos) for topic in topics])
         else:
             self._set_ready()
+
+    def _handle_refusal(self, reason: str) -> None:
+        self._end_reason = f"the connection ended ({reason})"
+        limits = self._outgoing.limits
+        if reason == QOS_NOT_SUPPORTED and limits.qos > 0:
+            self._outgoing.limits = replace(limits, max_qos=0)
+            self._retries_at_once = True
+        elif reason == RETAIN_NOT_SUPPORTED and limits.has_retained_messages:
+            self._outgoing.limits = replace(limits, has_retained_messages=False)
+            self._retries_at_once = True
+        elif reason in TEMPORARY_REFUSALS:
+            self._end_reason = self._settings.refusal_message(reason)
+        elif self._broker_responded or self._settings.protocol != "auto":
+            self._events.put(Refused(self._settings.refusal_message(reason)))
+        else:
+            self._has_spoken_version_5 = False
 
     def _on_subscribe(
         self, client: Client, _data: Any, _message_id: int, reasons: list[ReasonCode], _properties: Any
     ) -> None:
-        refused = [topic for topic, reason in zip(self._subscriptions, reasons, strict=False) if reason.is_failure]
-        if refused:
-            hint = f"allow {self._client_id} to read these topics"
-            self._events.put(Refused(f"the MQTT broker refused the subscription to {', '.join(refused)}: {hint}"))
-            client.disconnect()
+        topics = [*self._subscriptions, *self._optional_subscriptions]
+        refused = {topic: str(reason) for topic, reason in zip(topics, reasons, strict=False) if reason.is_failure}
+        required = [topic for topic in self._subscriptions if topic in refused]
+        if required:
+            reason = refused[required[0]]
+            fix = SUBSCRIPTION_FIXES.get(reason, f"allow {self._client_id} to read these topics")
+            self._refuse_subscriptions(client, f"the subscription to {', '.join(required)} ({reason}): {fix}")
             return
+        for topic, reason in refused.items():
+            log.info("the MQTT broker refused the subscription to %s (%s), which is optional", topic, reason)
         self._set_ready()
+
+    def _refuse_subscriptions(self, client: Client, problem: str) -> None:
+        self._end_reason = "the connection ended (a subscription was refused)"
+        self._events.put(Refused(f"the MQTT broker refused {problem}"))
+        client.disconnect()
 
     def _set_ready(self) -> None:
         self._is_ready, self._ready_since_s = True, time.monotonic()
         self._events.put(Connected())
 
-    def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
-        self._end_reason = self._end_reason or str(reason)
+    def _on_disconnect(
+        self, _client: Client, _data: Any, flags: DisconnectFlags, reason: ReasonCode, _properties: Any
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self._broker_reason = str(reason)
+            self._end_reason = self._end_reason or describe_end(self._broker_reason)
+        self._end_reason = self._end_reason or f"the connection ended ({reason})"
         self._ended.set()
 
+    def _on_publish(self, _client: Client, _data: Any, message_id: int, reason: ReasonCode, _properties: Any) -> None:
+        if reason.is_failure and (client := self._client) is not None:
+            self._outgoing.handle_refusal(client, message_id, reason)
+
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        self._on_publication(message.topic.encode(), bytes(message.payload))
+
+    def _on_publication(self, topic: bytes, payload: bytes) -> None:
         try:
-            self._events.put_nowait(Received(message.topic, bytes(message.payload)))
+            self._events.put_nowait(Received(topic.decode(), payload))
         except queue.Full:
             self.dropped_messages += 1
         except UnicodeDecodeError:

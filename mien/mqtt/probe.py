@@ -1,6 +1,7 @@
 """An MQTT connection for diagnosis: it never retries, and waits for the broker's response to each request."""
 
 import queue
+import socket
 import ssl
 import threading
 import time
@@ -9,14 +10,18 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from paho.mqtt.enums import MQTTProtocolVersion
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from mien.errors import ConnectionRefused
 from mien.mqtt.client import ClientFactory, MqttClient, is_version_refused
 from mien.mqtt.events import Received
+from mien.mqtt.limits import NO_LIMITS, BrokerLimits
 from mien.mqtt.settings import MqttSettings
 
 RESPONSE_TIMEOUT_S = 5.0
+REFUSAL_TIMEOUT_S = 0.5
+"""A TLS 1.3 server examines the client's certificate when the client has already completed the handshake."""
 
 Version = Literal["5", "3.1.1"]
 
@@ -48,6 +53,7 @@ class Probe:
         """The last entry of either queue is the end of the connection; it stays there."""
         self._client: MqttClient
         self.version: Version
+        self.limits = NO_LIMITS
         self.tls_version = ""
         """Empty if the connection is not encrypted."""
 
@@ -65,15 +71,15 @@ class Probe:
     def publish(self, topic: str, payload: bytes = b"") -> Response | None:
         """Publish a message that is not retained, at QoS 1; None if the broker does not respond in time.
 
-        Only MQTT 5 brokers say whether they accepted it.
+        Only MQTT 5 brokers say whether they accepted it, and none does at QoS 0, if it accepts nothing better.
         """
-        self._client.publish(topic, payload, qos=1, retain=False)
+        self._client.publish(topic, payload, qos=self.limits.qos, retain=False)
         reason: ReasonCode | None = self._wait_for("published", self._timeout_s)
         return None if reason is None else _to_response(reason)
 
     def subscribe(self, *topics: str) -> list[Response]:
         """A response for each topic; none if the broker does not respond in time."""
-        self._client.subscribe([(topic, 1) for topic in topics])
+        self._client.subscribe([(topic, self.limits.qos) for topic in topics])
         reasons: list[ReasonCode] | None = self._wait_for("subscribed", self._timeout_s)
         return [_to_response(reason) for reason in reasons or ()]
 
@@ -96,7 +102,7 @@ class Probe:
             self._client_id, protocol, connect_timeout_s=self._timeout_s, ended=threading.Event()
         )
         # paho calls these in its own thread: they only enqueue.
-        client.on_connect = lambda _c, _d, _f, reason, _p: responses.put(("connected", reason))
+        client.on_connect = lambda _c, _d, _f, *response: responses.put(("connected", response))
         client.on_subscribe = lambda _c, _d, _m, reasons, _p: responses.put(("subscribed", reasons))
         client.on_publish = lambda _c, _d, _m, reason, _p: responses.put(("published", reason))
         client.on_message = lambda _c, _d, message: messages.put(Received(message.topic, bytes(message.payload)))
@@ -107,16 +113,18 @@ class Probe:
 
         client.on_disconnect = end
         client.open()
-        if isinstance(socket := client.socket(), ssl.SSLSocket):
-            self.tls_version = str(socket.version())
+        if isinstance(connection := client.socket(), ssl.SSLSocket):
+            self.tls_version = str(connection.version())
         client.loop_start()
-        reason: ReasonCode | None = self._wait_for("connected", self._timeout_s)
+        response: tuple[ReasonCode, Properties] | None = self._wait_for("connected", self._timeout_s)
+        reason, properties = response or (None, None)
         if reason is None or reason.is_failure:
             self._close(client)
             if reason is None or (is_version_refused(reason) and self._settings.protocol == "auto"):
                 return False
             raise ConnectionRefused(self._settings.refusal_message(str(reason)))
         self._client = client
+        self.limits = BrokerLimits.from_connack(properties)
         self.version = "5" if protocol is MQTTProtocolVersion.MQTTv5 else "3.1.1"
         return True
 
@@ -142,3 +150,27 @@ class Probe:
 
 def _to_response(reason: ReasonCode) -> Response:
     return Response(accepted=not reason.is_failure, reason=str(reason))
+
+
+def try_handshake(settings: MqttSettings, *, timeout_s: float = RESPONSE_TIMEOUT_S) -> str:
+    """Open a connection without a word of MQTT, so that no other client is disturbed; the version of TLS, if any.
+
+    ConnectionRefused if the broker refuses this client's certificate, OSError if it cannot be reached or is not
+    trusted, ConfigurationError if a certificate cannot be read.
+    """
+    context = settings.tls_context()
+    with socket.create_connection(settings.address, timeout=timeout_s) as plain:
+        if context is None:
+            return ""
+        with context.wrap_socket(plain, server_hostname=settings.host) as connection:
+            version = str(connection.version())
+            connection.settimeout(REFUSAL_TIMEOUT_S)
+            try:
+                is_refused = not connection.recv(1)
+            except TimeoutError:
+                return version
+            except OSError:
+                is_refused = True
+    if is_refused:
+        raise ConnectionRefused(settings.no_response_message())
+    return version

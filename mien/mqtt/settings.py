@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from mien.errors import ConfigurationError
+from mien.mqtt.reasons import CONNECTION_FIXES, SEE_LOG
 
 BASE_TOPIC_PATTERN = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$(?!\n)"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -89,19 +90,16 @@ class MqttSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def refusal_message(self, reason: str) -> str:
         """One line with the fix, for a broker that refused the connection; `reason` is the broker's own."""
         host, port = self.address
-        hint = {
-            "Not authorized": "check mqtt.username, mqtt.password_file and the broker's ACL",
-            "Bad user name or password": "check mqtt.username and mqtt.password_file",
-            "Unsupported protocol version": "set mqtt.protocol to auto",
-            "Client identifier not valid": "rename the device or collector",
-        }.get(reason, "see the broker's log")
-        return f"the MQTT broker at {host}:{port} refused this client ({reason}): {hint}"
+        fix = CONNECTION_FIXES.get(reason, SEE_LOG)
+        return f"the MQTT broker at {host}:{port} refused this client ({reason}): {fix}"
 
     def no_response_message(self) -> str:
         """One line with the fix, for a broker that closed the connection without a response."""
         host, port = self.address
         # A TLS 1.3 client learns only after the handshake that its certificate was refused: the connection is closed.
         hint = "see its log" if self.certificate_file is None else "has mqtt.certificate_file expired or been revoked?"
+        if self.protocol == "3.1.1":
+            hint += "; if it limits QoS or retained messages, set mqtt.protocol to auto so that it can announce that"
         return f"the MQTT broker at {host}:{port} closed the connection without a response: {hint}"
 
 

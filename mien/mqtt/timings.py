@@ -12,9 +12,11 @@ class ConnectionTimings:
     subscribe_timeout_s: float = 5.0
     """A broker that has not granted the subscriptions by then does not support this version of MQTT, or hangs."""
     short_connection_s: float = 5.0
-    """If the broker ends connections within this time, several times in a row, another client takes them over."""
+    """A connection that ends within this time counts as a failure; several in a row may mean another client with the
+    same client ID."""
     first_retry_s: float = 1.0
-    """Delay before the first retry; it doubles with each failure. A random part of up to a half is left out."""
+    """Delay before the first retry; it doubles with each failure and each short connection. A random part of up to a
+    half is left out."""
     max_retry_s: float = 60.0
 
 

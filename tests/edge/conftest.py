@@ -17,6 +17,8 @@ def machine_id_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def open_outbox(tmp_path: Path, machine_id_file: Path) -> Callable[..., Outbox]:
-    """A function that opens the test's outbox, with limits if given."""
+    """A function that opens the test's outbox, with limits and another device's name if given."""
     path = tmp_path / "outbox.db"
-    return lambda limits=None: Outbox(path, device="hallway", limits=limits, machine_id_file=machine_id_file)
+    return lambda limits=None, device="hallway": Outbox(
+        path, device=device, limits=limits, machine_id_file=machine_id_file
+    )

@@ -23,7 +23,7 @@ COMMIT_DELAY_S = 1.0
 
 class CarelessCollector(Collector):
     def _commit(self, batch: Sequence[IncomingMessage], stopping: threading.Event) -> None:
-        self._acknowledge(batch, {message.envelope.id: None for message in batch if message.envelope})
+        self._acknowledge(batch, {message.key: None for message in batch if message.key})
         time.sleep(COMMIT_DELAY_S)
         super()._commit(batch, stopping)
 

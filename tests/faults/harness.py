@@ -2,120 +2,44 @@
 
 Two complete agents with simulated motion, and a fleet of real outbox and publisher processes, send through a TCP proxy
 and a real mosquitto to real collectors. Agents, senders, broker (sometimes with its persistence file deleted) and
-collectors are killed with kill -9, the network is cut, and disks are full for a while. Prints one last line:
-kills=… in_flight=… sent=… stored=… rejected=… dropped=… waiting=… lost=… duplicated=…
-in_flight counts the kills at whose moment an outbox contained unacknowledged rows.
+collectors are killed with kill -9, the network is cut, and disks are full for a while. Each start of the broker sets
+another limit on packets, devices are renamed, and some of their past is erased. Prints one last line:
+kills=… in_flight=… batches=… batched=… erasures=… renames=… sent=… stored=… rejected=… erased=… dropped=… waiting=…
+lost=… doubled=…
+in_flight counts the kills at whose moment an outbox contained unacknowledged rows, batched the rows in the batches.
 """
 
 import argparse
-import os
 import random
 import resource
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 
+from erasures import Erasures
+from fault_plan import AGENT_CONFIG, COLLECTOR_CONFIG, SHARING, FaultCounts, FaultPlan
 from journal import DeliveryReport, account_for, count_waiting, create_outbox
 from mosquitto import configure_mosquitto
 from postgresql import running_postgresql
+from processes import FOLDER, KillableProcess, terminate
 from proxy import Proxy
+from traffic import Traffic
 
-FOLDER = Path(__file__).parent
 MIEN = [sys.executable, "-m", "mien"]
 MAX_ROUNDS_WITHOUT_PROGRESS = 10
 """Rounds without fewer waiting rows after which the harness gives up on them."""
 FAULT_PROBABILITY = 0.15
 """Of a network cut, and of a full disk, after each kill."""
-AGENT_CONFIG = """
-device = "{device}"
-outbox = "{outbox}"
-clock = "trusted"
-[mqtt]
-port = {port}
-[motion]
-kind = "simulated"
-intervals_s = [[0.0, 6.0], [7.0, 12.0]]
-period_s = 13.0
-hold_s = 0.5
-[camera]
-kind = "demo"
-width = 320
-height = 240
-frames_per_second = 5.0
-[reporting]
-interval_s = 0.25
-min_frames = 1
-"""
-COLLECTOR_CONFIG = """
-name = "{name}"
-database = "{database}"
-shared_subscription = {shared_subscription}
-[mqtt]
-port = {port}
-"""
-
-
-@dataclass(slots=True)
-class KillableProcess:
-    """A process that is killed and started again."""
-
-    command: list[str]
-    log: Path
-    outbox: Path | None = None
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            environment = os.environ | {"PYTHONPATH": str(FOLDER.parent / "support")}
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd=self.log.parent, env=environment)
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
-    def limit_file_size(self, size_bytes: int) -> None:
-        """Prevent the process from growing any file beyond a size; RLIM_INFINITY removes the limit."""
-        if self.process is not None and self.process.poll() is None:
-            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
-
-
-def terminate(processes: Iterable[KillableProcess]) -> None:
-    """Terminate processes as a user would, and wait for all of them."""
-    running = [process.process for process in processes if process.process is not None]
-    for process in running:
-        process.terminate()
-    for process in running:
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-@dataclass(slots=True)
-class FaultPlan:
-    """What to run, and which faults to inject."""
-
-    folder: Path
-    kills: int
-    seed: int
-    senders: int = 6
-    agents: int = 2
-    rows_per_s: float = 12.0
-    kill_interval_s: float = 0.6
-    shared_log: str = ""
-    """PostgreSQL URL, for two collectors that share it; otherwise a SQLite file and one collector."""
-    victims: tuple[str, ...] = ("device",) * 5 + ("collector",) * 3 + ("broker",) * 2
-    """What is killed, with its frequency."""
-    careless: str = ""
-    """`sender` or `collector`: a mistake that the harness must detect."""
-    report: Callable[[str], None] = lambda line: None
+ERASURE_PROBABILITY = 0.3
+"""Of the start of one, and of the kill of one that is running, after each kill."""
+RENAME_PROBABILITY = 0.1
+"""Of a new name, when a sender starts again."""
+PACKET_LIMITS_BYTES = (0, 0, 2048, 1024)
+"""From which each start of the broker takes one; 0: none. An observation fits into the smallest."""
 
 
 class FaultHarness:
@@ -132,44 +56,47 @@ class FaultHarness:
             "autosave_interval 1",
             "max_queued_messages 100000",
         )
+        self._broker_config = self._broker.config.read_text()
         self.log = plan.shared_log or str(plan.folder / "mien.db")
         self.outboxes: list[Path] = []
+        self.counts = FaultCounts()
+        self._erasures = Erasures(self.log, plan.folder, self._random)
 
-    def run(self) -> tuple[DeliveryReport, int]:
-        """Start everything, inject faults, let the rows drain, and account for them.
-
-        Also returns the number of kills while rows were in flight.
-        """
+    def run(self) -> DeliveryReport:
+        """Start everything, inject faults, let the rows drain, and account for them."""
         self._broker.start()
-        with Proxy(self._broker.port) as device_proxy, Proxy(self._broker.port) as collector_proxy:
+        with (
+            Proxy(self._broker.port) as device_proxy,
+            Proxy(self._broker.port) as collector_proxy,
+            Traffic(self._broker.port) as traffic,
+        ):
             collectors = self._create_collectors(collector_proxy.port)
             devices = self._create_devices(device_proxy.port)
             for process in [*collectors, *devices]:
                 process.start()
             self._wait_until(lambda: self._count_waiting() > 0, timeout_s=60)
             try:
-                in_flight = self._inject_faults(devices, collectors, [device_proxy, collector_proxy])
+                self._inject_faults(devices, collectors, [device_proxy, collector_proxy])
                 terminate(devices)
                 self._drain(devices, collectors)
+                self._erasures.finish()
             finally:
                 terminate([*devices, *collectors])
                 self._broker.kill()
-        return account_for(self.outboxes, self.log), in_flight
+            self.counts.batches, self.counts.batched = traffic.batches, traffic.batched_messages
+        self.counts.erasures = self._erasures.count
+        return account_for(self.outboxes, self.log)
 
     def _create_collectors(self, port: int) -> list[KillableProcess]:
         folder = self._plan.folder
         if self._plan.careless == "collector":
             command = [sys.executable, str(FOLDER / "careless_collector.py"), self.log, str(port)]
             return [KillableProcess(command, folder / "collector.log")]
-        shared_subscription = "true" if self._plan.shared_log else "false"
+        sharing = SHARING if self._plan.shared_log else ""
         processes = []
         for name in ["one", "two"] if self._plan.shared_log else ["one"]:
             config = folder / f"{name}.toml"
-            config.write_text(
-                COLLECTOR_CONFIG.format(
-                    name=name, database=self.log, shared_subscription=shared_subscription, port=port
-                )
-            )
+            config.write_text(COLLECTOR_CONFIG.format(name=name, database=self.log, sharing=sharing, port=port))
             processes.append(KillableProcess([*MIEN, "collect", "--config", str(config)], folder / f"{name}.log"))
         return processes
 
@@ -181,7 +108,7 @@ class FaultHarness:
             outbox, config = self._create_outbox(device), folder / f"{device}.toml"
             config.write_text(AGENT_CONFIG.format(device=device, outbox=outbox, port=port))
             command = [*MIEN, "agent", "--config", str(config)]
-            processes.append(KillableProcess(command, folder / f"{device}.log", outbox))
+            processes.append(KillableProcess(command, folder / f"{device}.log", outbox, device))
         for number in range(self._plan.senders):
             device = f"sender-{number}"
             outbox = self._create_outbox(device)
@@ -197,7 +124,7 @@ class FaultHarness:
                 str(max_rows),
             ]
             command += ["careless"] if self._plan.careless == "sender" else []
-            processes.append(KillableProcess(command, folder / f"{device}.log", outbox))
+            processes.append(KillableProcess(command, folder / f"{device}.log", outbox, device))
         return processes
 
     def _create_outbox(self, device: str) -> Path:
@@ -208,30 +135,46 @@ class FaultHarness:
 
     def _inject_faults(
         self, devices: list[KillableProcess], collectors: list[KillableProcess], proxies: list[Proxy]
-    ) -> int:
-        in_flight = 0
+    ) -> None:
         for number in range(1, self._plan.kills + 1):
             time.sleep(self._random.expovariate(1 / self._plan.kill_interval_s))
             victim = self._random.choice(self._plan.victims)
             if victim == "broker":
-                in_flight += self._count_waiting() > 0
+                self.counts.in_flight += self._count_waiting() > 0
                 self._broker.kill()
                 if self._random.random() < 0.5:
                     (self._plan.folder / "mosquitto.db").unlink(missing_ok=True)
+                limit_bytes = self._random.choice(PACKET_LIMITS_BYTES)
+                limit = f"max_packet_size {limit_bytes}\n" if limit_bytes else ""
+                self._broker.config.write_text(self._broker_config + limit)
                 time.sleep(self._random.uniform(0, 0.5))
                 self._broker.start()
             else:
                 process = self._random.choice(devices if victim == "device" else collectors)
-                in_flight += (count_waiting(process.outbox) if process.outbox else self._count_waiting()) > 0
+                waiting = count_waiting(process.outbox) if process.outbox else self._count_waiting()
+                self.counts.in_flight += waiting > 0
                 process.kill()
+                if self._plan.renames and self._random.random() < RENAME_PROBABILITY:
+                    self._rename(process)
                 process.start()
             if self._random.random() < FAULT_PROBABILITY:
                 self._cut_network(self._random.choice(proxies))
             if self._random.random() < FAULT_PROBABILITY:
                 self._fill_disk(self._random.choice([*devices, *collectors]))
+            if self._plan.erases and self._random.random() < ERASURE_PROBABILITY:
+                self._erasures.start()
+            if self._random.random() < ERASURE_PROBABILITY:
+                self._erasures.kill()
             if number % 25 == 0:
                 self._plan.report(f"{number} kills, {self._count_waiting()} rows waiting")
-        return in_flight
+
+    def _rename(self, process: KillableProcess) -> None:
+        """Give a sender another name, as someone does who edits its settings."""
+        if process.device.startswith("sender"):
+            self.counts.renames += 1
+            name = f"{process.device.split('-r')[0]}-r{self.counts.renames}"
+            process.command = [name if part == process.device else part for part in process.command]
+            process.device = name
 
     def _cut_network(self, proxy: Proxy) -> None:
         proxy.cut = True
@@ -274,11 +217,11 @@ class FaultHarness:
             time.sleep(0.1)
 
 
-def summary_line(report: DeliveryReport, kills: int, in_flight: int) -> str:
+def summary_line(report: DeliveryReport, kills: int, counts: FaultCounts) -> str:
     """The last line of a run."""
-    names = ("sent", "stored", "rejected", "dropped", "waiting", "lost", "duplicated")
-    counts = " ".join(f"{name}={getattr(report, name)}" for name in names)
-    return f"kills={kills} in_flight={in_flight} {counts}"
+    fates = ("sent", "stored", "rejected", "erased", "dropped", "waiting", "lost", "doubled")
+    values = {"kills": kills} | asdict(counts) | {name: getattr(report, name) for name in fates}
+    return " ".join(f"{name}={value}" for name, value in values.items())
 
 
 def main() -> int:
@@ -291,13 +234,16 @@ def main() -> int:
         plan = FaultPlan(Path(folder), options.kills, options.seed, report=lambda line: print(line, file=sys.stderr))
         if options.postgresql:
             plan.shared_log = stack.enter_context(running_postgresql()).database("mien")
-        report, in_flight = FaultHarness(plan).run()
-        print(summary_line(report, options.kills, in_flight))
+        harness = FaultHarness(plan)
+        report = harness.run()
+        print(summary_line(report, options.kills, harness.counts))
         for name, problem in report.problems.items():
             print(f"mien db check: {name}: {problem}")
         if report.missing:
             print(f"mien db check: {report.missing} numbers are missing")
-    return int(bool(report.lost or report.duplicated or report.forged or report.problems or report.missing))
+        if report.not_erased:
+            print(f"{report.not_erased} observations are in the log though they were erased")
+    return int(not report.is_sound)
 
 
 if __name__ == "__main__":

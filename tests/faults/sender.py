@@ -1,4 +1,4 @@
-"""A device without a camera: the real outbox and publisher, with synthetic observations at a steady rate.
+"""A device without a camera: the real outbox and publisher, with synthetic observations of the last hours, in bursts.
 
 python sender.py DEVICE OUTBOX PORT ROWS_PER_S MAX_ROWS [careless]
 """
@@ -7,6 +7,7 @@ import random
 import signal
 import sys
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 from samples import make_draft
@@ -20,6 +21,11 @@ from mien.mqtt.settings import MqttSettings
 INVALID_SHARE = 0.01
 """Share of the observations that a collector must reject."""
 DRAIN_S = 5.0
+MAX_AGE_H = 12.0
+"""Observations are spread over so much of the past, so that one can erase some of them and not all."""
+MAX_BURST_ROWS = 40
+BURST_SHARE = 0.05
+"""Of the moments at which it observes something; at the others it is one row."""
 
 
 class CarelessPublisher(Publisher):
@@ -27,7 +33,7 @@ class CarelessPublisher(Publisher):
 
     def _publish_observations(self, now_s: float) -> None:
         super()._publish_observations(now_s)
-        self._outbox.delete_stored(list(self._published))
+        self._outbox.delete_stored(self._rows.in_flight.sequences())
 
 
 def main() -> None:
@@ -44,13 +50,16 @@ def main() -> None:
             MqttSettings(port=int(port)), device=device, model_id="0123456789ab", outbox=outbox, clock=clock
         ) as publisher,
     ):
-        while not stopping.wait(random.expovariate(float(rows_per_s))):
+        mean_rows = 1 + BURST_SHARE * (MAX_BURST_ROWS - 1) / 2
+        while not stopping.wait(random.expovariate(float(rows_per_s) / mean_rows)):
             timestamp = clock.now()
-            frames = 0 if random.random() < INVALID_SHARE else 3
-            try:
-                outbox.append(make_draft(device=device, at=timestamp.at, frames=frames), timestamp)
-            except DatabaseError as error:
-                print(error, file=sys.stderr)
+            for _ in range(random.randint(1, MAX_BURST_ROWS) if random.random() < BURST_SHARE else 1):
+                at = timestamp.at - timedelta(milliseconds=random.randrange(round(MAX_AGE_H * 3_600_000)))
+                frames = 0 if random.random() < INVALID_SHARE else 3
+                try:
+                    outbox.append(make_draft(device=device, at=at, frames=frames), timestamp)
+                except DatabaseError as error:
+                    print(error, file=sys.stderr)
         publisher.drain(DRAIN_S)
 
 

@@ -30,7 +30,7 @@ def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
 )
 def test_every_wait_for_a_child_ends_with_the_child_s_own_error(wait: str) -> None:
     script = (
-        "import measure, sys\n"
+        "import sys; from parts import measure\n"
         f"with measure.ChildProcess('the child', [sys.executable, '-c', {BROKEN_CHILD!r}]) as child:\n"
         f"    {wait}\n"
     )
@@ -43,7 +43,8 @@ def test_every_wait_for_a_child_ends_with_the_child_s_own_error(wait: str) -> No
 
 def test_a_command_that_fails_ends_the_benchmark_with_its_own_error() -> None:
     process = run_python(
-        "-c", f"import measure, sys; measure.run_child('pip', [sys.executable, '-c', {BROKEN_CHILD!r}])"
+        "-c",
+        f"import sys; from parts import measure; measure.run_child('pip', [sys.executable, '-c', {BROKEN_CHILD!r}])",
     )
     assert process.returncode == 1
     assert process.stderr.strip() == "pip exited with code 1: no module named mien"
@@ -56,7 +57,7 @@ def test_json_is_one_object_on_the_last_line_of_stdout() -> None:
     assert json.loads(line)["help_ratio"] > 0
 
 
-@pytest.mark.parametrize("file", sorted(BENCHMARKS.glob("*.py")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted(BENCHMARKS.rglob("*.py")), ids=lambda file: file.stem)
 def test_processes_are_started_by_measure_alone(file: Path) -> None:
     starts_processes = "import subprocess" in file.read_text(encoding="utf-8")
     assert starts_processes == (file.stem == "measure")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from releases import copy_working_tree
 
 from mien.deploy.packaging.wheel import write_wheel
 from mien.deploy.raspberry_pi_os import OS_RELEASES, OsRelease
@@ -27,18 +28,7 @@ ROOT = Path(__file__).parents[2]
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel built from an sdist of the files that git would commit, without leftovers of earlier builds."""
     folder = tmp_path_factory.mktemp("wheel")
-    git = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in git.stdout.splitlines():
-        if (ROOT / name).is_file():
-            copy = folder / "source" / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes((ROOT / name).read_bytes())
+    copy_working_tree(folder / "source")
     build = [sys.executable, "-m", "build", "--outdir", str(folder), str(folder / "source")]
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")

@@ -20,6 +20,7 @@ DIRECTIONS = {
     "mien/model": {"mien"},
     "mien/mqtt": {"mien"},
     "mien/settings": {"mien"},
+    "mien/tls": {"mien"},
     "edge/camera": {"edge"},
     "edge/motion": {"edge", "edge/camera"},
     "edge/vision": {"edge", "edge/camera"},
@@ -35,7 +36,9 @@ DIRECTIONS = {
     "broker/database": {"broker"},
     "broker/database/migrations": set(),
     "broker/database/migrations/versions": set(),
-    "broker/ingest": {"broker", "broker/database"},
+    "broker/intake": {"broker", "broker/database"},
+    "broker/timekeeping": {"broker", "broker/database"},
+    "broker/ingest": {"broker", "broker/database", "broker/intake", "broker/timekeeping"},
     "broker/query": {"broker", "broker/database"},
     "broker/web": {"broker", "broker/query"},
     "broker/admin": {"broker", "broker/database", "broker/ingest", "broker/query"},
@@ -44,6 +47,7 @@ DIRECTIONS = {
     "deploy/installer": set(),
     "deploy/device": {"deploy", "deploy/packaging"},
     "deploy/server": {"deploy", "deploy/packaging"},
+    "deploy/backup": {"deploy", "deploy/server"},
 }
 """Which packages of its own room a package may import, beside itself. The command line (a room's own folder and its
 `commands`) may import all of its room; all rooms may import `mien`, which imports none of them."""

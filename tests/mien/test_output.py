@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -92,3 +93,27 @@ def test_values_of_all_kinds_become_json() -> None:
 def test_a_line_has_the_cells_of_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     print_line(ROWS[1], columns=("name", "score"))
     assert capsys.readouterr().out == "?[31mred    1.00\n"
+
+
+def test_no_text_in_csv_is_a_formula_for_a_spreadsheet(capsys: pytest.CaptureFixture[str]) -> None:
+    starts = ("=", "+", "-", "@", "\t", "\r")
+    rows = [
+        {"text": f"{start}HYPERLINK(1)", "number": -1.5, "exact": Decimal("-2.50"), "@name": ""} for start in starts
+    ]
+    print_csv(rows)
+    header, *cells = csv.reader(io.StringIO(capsys.readouterr().out, newline=""))
+    assert header == ["text", "number", "exact", "'@name"]
+    assert [text for text, *_ in cells] == [f"'{start}HYPERLINK(1)" for start in starts]
+    assert {tuple(rest) for _, *rest in cells} == {("-1.5", "-2.50", "")}
+
+
+def test_a_line_break_in_text_does_not_begin_a_row_in_csv(capsys: pytest.CaptureFixture[str]) -> None:
+    texts = ["a\r=1", "a\n=1", "a\r\n=1", "a\r\n"]
+    print_csv([{"text": text} for text in texts])
+    output = capsys.readouterr().out
+    assert list(csv.reader(io.StringIO(output, newline=""))) == [["text"], *([text] for text in texts)]
+
+
+def test_text_that_is_no_formula_is_unchanged_in_csv(capsys: pytest.CaptureFixture[str]) -> None:
+    print_csv([{"text": text} for text in ("a=b", "", "'=", "2026-11-22")])
+    assert capsys.readouterr().out == 'text\na=b\n""\n\'=\n2026-11-22\n'

@@ -39,14 +39,14 @@ class SimulatedMachine:
     def __init__(self, folder: Path) -> None:
         self.wall_s = NOW.timestamp()
         self.uptime_s = 10.0
-        self.synchronized_file = folder / "synchronized"
+        self.is_synchronized = False
         self.boot_id_file = folder / "boot_id"
         self.boot_id_file.write_text("boot-1\n")
 
     def clock(self) -> Clock:
         return Clock(
             "ntp",
-            synchronized_file=self.synchronized_file,
+            is_synchronized=lambda: self.is_synchronized,
             boot_id_file=self.boot_id_file,
             wall_s=lambda: self.wall_s,
             uptime_s=lambda: self.uptime_s,

@@ -4,10 +4,15 @@ import {COLORS, EMOTIONS, drawTimeline, drawWeek} from "./charts.js";
 
 const TIMEZONE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 const PAGE_ROWS = 50;
-const DEVICES_EVERY_MS = 15_000;
+const STATES_EVERY_MS = 15_000;
 const MIN_CHARTS_INTERVAL_MS = 5_000;
+const RELISTEN_MS = 15_000;
 const CHARTS_EVERY_MS = 60_000; // the charts drawn at the last event may have come from the cache
 const SILENT_AFTER_S = 180; // devices report their health once a minute
+const BUSY_REASONS = {
+  clock: "the clock of its machine cannot be right",
+  database: "its database does not respond",
+};
 const SINCE_MS = {"1h": 3_600_000, "24h": 86_400_000, "7d": 7 * 86_400_000, "30d": 30 * 86_400_000};
 const MAX_HOURLY_SPAN_MS = 4 * 86_400_000; // longer spans are shown by day
 
@@ -67,7 +72,7 @@ function showProblem(text) {
 }
 
 /** Load these sections. */
-async function load(sections = [loadDevices, loadTimeline, loadWeek, loadRows]) {
+async function load(sections = [loadCollectors, loadDevices, loadTimeline, loadWeek, loadRows]) {
   const started = generation;
   const isCurrent = () => started === generation;
   try {
@@ -77,6 +82,17 @@ async function load(sections = [loadDevices, loadTimeline, loadWeek, loadRows]) 
     const unreachable = "The dashboard server does not respond: check that it is running.";
     if (isCurrent()) showProblem(error instanceof TypeError ? unreachable : error.message);
   }
+}
+
+/** Say which collectors are busy and why, in one line. */
+async function loadCollectors() {
+  const {collectors} = await get("collectors", new URLSearchParams());
+  const busy = collectors.filter(({state}) => state === "busy");
+  const sentences = busy.map(({collector, reason}) => `Collector ${collector} stores nothing because ${BUSY_REASONS[reason] ?? reason}.`);
+  const text = busy.length ? `${sentences.join(" ")} Devices keep their observations meanwhile.` : "";
+  const line = byId("busy");
+  if (line.textContent !== text) line.textContent = text; // read aloud once, not every time
+  line.hidden = !text;
 }
 
 async function loadDevices() {
@@ -113,6 +129,9 @@ function deviceCard(device) {
 function* healthMessages(device) {
   if (device.gaps) yield [`${device.gaps} messages missing: see mien db check`, "bad"];
   if (device.dropped) yield [`${device.dropped} dropped because the outbox was full`, "bad"];
+  if (device.discarded) {
+    yield [`${device.discarded} discarded because it sends too many, last ${formatAge(device.last_discarded_at)}`, "bad"];
+  }
   if (device.rejected) yield [`${device.rejected} rejected: see mien rejected list`, "warning"];
   if (device.camera === "failing") yield [`camera: ${device.camera_error || "failing"}`, "bad"];
   if (device.sensor && device.sensor !== "ok" && device.sensor !== "warming_up") yield [`sensor ${device.sensor}`, "warning"];
@@ -239,7 +258,10 @@ function listen() {
   events.onerror = () => {
     status.className = "";
     status.textContent = "disconnected, reconnecting";
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
+    if (events.readyState === EventSource.CLOSED) { // refused, such as when too many listen: poll instead
+      load();
+      setTimeout(listen, RELISTEN_MS);
+    }
   };
 }
 
@@ -265,7 +287,7 @@ window.addEventListener("popstate", () => {
   showRowsAfter(null);
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => load([loadTimeline, loadWeek]));
-setInterval(() => load([loadDevices]), DEVICES_EVERY_MS);
+setInterval(() => load([loadCollectors, loadDevices]), STATES_EVERY_MS);
 setInterval(() => load([loadTimeline, loadWeek]), CHARTS_EVERY_MS);
 
 readUrl();

@@ -11,6 +11,7 @@ from uuid6 import uuid7
 from mien.broker.admin.integrity import check_log
 from mien.broker.database.engine import open_for_reading, open_for_writing
 from mien.broker.ingest.message import decode_message
+from mien.broker.ingest.retention import START, Position
 from mien.broker.ingest.store import Store
 from mien.cli import main
 from mien.messages.observation import encode_observation
@@ -52,9 +53,9 @@ def counts(name: str) -> list[tuple[object, ...]]:
 
 
 def delete_all(engine: Engine) -> None:
-    after_key: int | None = 0
-    while after_key is not None:
-        after_key = Store(engine).delete_before(RECEIVED_MS * 2, after_key)
+    position: Position | None = START
+    while position:
+        position = Store(engine).delete_before(RECEIVED_MS * 2, position).next_position
     engine.dispose()
 
 

@@ -10,10 +10,12 @@ import pytest
 from postgresql import PostgreSQL
 from progress_recorder import ProgressRecorder
 from samples import make_observation
+from sqlalchemy import insert
 
 from mien.broker.admin.integrity import check_log
 from mien.broker.admin.rejected import ReplayResult, list_rejected, purge_rejected, replay_rejected
 from mien.broker.database.engine import open_for_reading, open_for_writing
+from mien.broker.database.schema import erasure
 from mien.broker.ingest.message import IncomingMessage, decode_message
 from mien.broker.ingest.store import Store
 from mien.cli import main
@@ -43,9 +45,8 @@ def rejected_by_an_older_release(observation: Observation) -> IncomingMessage:
 
 def test_a_message_that_is_valid_now_moves_into_the_log(rejecting_log: str) -> None:
     engine = open_for_writing(rejecting_log)
-    result = replay_rejected(engine)
-    assert (result.stored, result.still_rejected) == (1, 1)
-    assert (replay_rejected(engine).stored, replay_rejected(engine).still_rejected) == (0, 1)
+    assert replay_rejected(engine, now_ms=RECEIVED_MS) == ReplayResult(stored=1, still_rejected=1)
+    assert replay_rejected(engine, now_ms=RECEIVED_MS) == ReplayResult(stored=0, still_rejected=1)
     engine.dispose()
     report = check_log(open_for_reading(rejecting_log))
     assert not any(report.problems.values())
@@ -59,8 +60,61 @@ def test_a_message_that_postgresql_does_not_accept_blocks_no_other(postgresql_se
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP VIEW emotion_log")
         connection.exec_driver_sql("ALTER TABLE observation ALTER COLUMN latency_ms TYPE smallint")
-    assert replay_rejected(engine) == ReplayResult(stored=1, still_rejected=1)
+    assert replay_rejected(engine, now_ms=RECEIVED_MS) == ReplayResult(stored=1, still_rejected=1)
     assert [row["reason"] for row in list_rejected(engine, limit=9)] == ["not understood"]
+    engine.dispose()
+
+
+def test_a_replay_judges_times_by_now(log: str) -> None:
+    engine, observation = open_for_writing(log), make_observation()
+    year_behind_ms = round(observation.at.timestamp() * 1000) - 365 * 86_400_000
+    message = decode_message(
+        topic="mien/hallway/observation",
+        payload=encode_observation(observation),
+        received_ms=year_behind_ms,
+        device="hallway",
+    )
+    assert Store(engine).record([message]).rejected == {"clock": 1}
+    assert replay_rejected(engine, now_ms=year_behind_ms) == ReplayResult(stored=0, still_rejected=1)
+    assert replay_rejected(engine, now_ms=RECEIVED_MS) == ReplayResult(stored=1, still_rejected=0)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT received_ms FROM observation").scalar() == year_behind_ms
+    assert not any(check_log(engine).problems.values())
+    engine.dispose()
+
+
+def test_a_replay_does_not_take_another_devices_id(log: str) -> None:
+    engine, observation = open_for_writing(log), make_observation()
+    other = msgspec.structs.replace(observation, device="cellar")
+    Store(engine).record([rejected_by_an_older_release(other)])
+    Store(engine).record(
+        [
+            decode_message(
+                topic="mien/hallway/observation",
+                payload=encode_observation(observation),
+                received_ms=RECEIVED_MS,
+                device="hallway",
+            )
+        ]
+    )
+    assert replay_rejected(engine, now_ms=RECEIVED_MS) == ReplayResult(stored=0, still_rejected=1)
+    (row,) = list_rejected(engine, limit=9)
+    assert (row["reason"], row["payload"] is None) == ("not understood", False)
+    assert not any(check_log(engine).problems.values())
+    engine.dispose()
+
+
+def test_a_replay_does_not_restore_what_was_erased(log: str) -> None:
+    engine, observation = open_for_writing(log), make_observation()
+    Store(engine).record([rejected_by_an_older_release(observation)])
+    at_ms = round(observation.at.timestamp() * 1000)
+    with engine.begin() as connection:
+        span = {"start_ms": at_ms - 1, "end_ms": at_ms + 1, "erased_ms": RECEIVED_MS}
+        connection.execute(insert(erasure).values(device=1, is_whole_device=0, clear_retained=0, **span))
+    assert replay_rejected(engine, now_ms=RECEIVED_MS) == ReplayResult(stored=0, still_rejected=1)
+    (row,) = list_rejected(engine, limit=9)
+    assert (row["reason"], row["payload"]) == ("erased", None)
+    assert not any(check_log(engine).problems.values())
     engine.dispose()
 
 

@@ -11,6 +11,7 @@ from mien.broker.admin.integrity import check_log
 from mien.broker.database.engine import open_for_reading, open_for_writing
 from mien.broker.database.location import DatabaseLocation
 from mien.broker.ingest.message import decode_message
+from mien.broker.ingest.retention import START, Position
 from mien.broker.ingest.store import Store
 from mien.cli import main
 from mien.messages.observation import encode_observation
@@ -39,9 +40,9 @@ def test_a_log_shrinks_after_rows_were_deleted(log: str, capsys: pytest.CaptureF
                 for observation in observations
             ]
         )
-    after_key: int | None = 0
-    while after_key is not None:
-        after_key = Store(engine).delete_before(received_ms(4900), after_key)
+    position: Position | None = START
+    while position:
+        position = Store(engine).delete_before(received_ms(4900), position).next_position
     engine.dispose()
     assert main(["db", "vacuum", "--db", log]) == 0
     output = capsys.readouterr().out

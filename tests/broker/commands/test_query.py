@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from postgresql import reading_url
 from samples import make_observation
 from sqlalchemy import text
 
@@ -128,6 +129,12 @@ def test_an_empty_result_is_a_sentence_an_empty_list_or_a_header(path: str, caps
     assert capsys.readouterr().out == "hour,emotion,observations,share,mean_confidence\n"
     assert main([*empty, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
+
+
+def test_no_text_of_your_sql_becomes_a_formula_in_csv(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    statement = "SELECT '=1+1' AS text, -5 AS number, -2.5 * 1 AS fraction, emotion FROM emotion_log LIMIT 1"
+    assert main(["query", "--db", reading_url(path), "--sql", statement, "--csv"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("'=1+1,-5,-2.5,")
 
 
 def test_csv_has_the_same_rows(path: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -267,7 +274,7 @@ def test_ndjson_is_one_object_per_line(path: str, capsys: pytest.CaptureFixture[
 def test_invalid_options_are_reported_with_a_hint(
     path: str, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    assert main(["query", "--db", path, *arguments]) == 2
+    assert main(["query", "--db", reading_url(path), *arguments]) == 2
     assert message in capsys.readouterr().err
 
 

@@ -15,18 +15,23 @@ def test_the_ranges_contain_the_recorded_numbers_and_no_others(log: str) -> None
     random = Random(3)
     engine = open_for_writing(log)
     with engine.begin() as connection:
-        connection.execute(insert(schema.outbox), [{"key": key, "name": bytes([key]) * 16} for key in (1, 2)])
-    recorded: dict[tuple[int, int], set[int]] = {key: set() for key in product((1, 2), (0, 1))}
+        connection.execute(insert(schema.device), [{"key": key, "name": f"device-{key}"} for key in (1, 2)])
+    outboxes = [(1, 1), (1, 2), (2, 1)]  # two devices may have numbered the same outbox
+    recorded: dict[tuple[tuple[int, int], int], set[int]] = {key: set() for key in product(outboxes, (0, 1))}
     for _ in range(150):
-        received = {outbox: set(random.sample(range(1, 300), random.randrange(1, 12))) for outbox in (1, 2)}
-        lost = {1: [(first, first + random.randrange(6)) for first in random.sample(range(1, 300), 2)]}
+        received = {outbox: set(random.sample(range(1, 300), random.randrange(1, 12))) for outbox in outboxes}
+        lost = {(1, 1): [(first, first + random.randrange(6)) for first in random.sample(range(1, 300), 2)]}
         for outbox, numbers in received.items():
             recorded[outbox, 1] |= numbers
-        recorded[1, 0] |= {number for first, last in lost[1] for number in range(first, last + 1)}
+        recorded[(1, 1), 0] |= {number for first, last in lost[1, 1] for number in range(first, last + 1)}
         with engine.begin() as connection:
             acked_ranges.record(connection, received, lost)
             stored = connection.execute(select(schema.acked_range).order_by(schema.acked_range.c.first)).all()
         for (outbox, is_received), numbers in recorded.items():
-            ranges = [(row.first, row.last) for row in stored if (row.outbox, row.received) == (outbox, is_received)]
+            ranges = [
+                (row.first, row.last)
+                for row in stored
+                if ((row.device, row.outbox), row.received) == (outbox, is_received)
+            ]
             assert ranges == merge_ranges((number, number) for number in numbers)
     engine.dispose()

@@ -1,6 +1,5 @@
 """The real `mien collect` against a real mosquitto."""
 
-import queue
 import signal
 import sqlite3
 import subprocess
@@ -14,6 +13,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 from mosquitto import Mosquitto, free_port
+from mqtt_device import Device
 from polling import wait_for
 from postgresql import PostgreSQL
 from running_collector import running_collector
@@ -24,49 +24,10 @@ from mien.broker.database.engine import open_for_reading
 from mien.broker.database.location import DatabaseLocation
 from mien.broker.ingest.metrics import Metrics
 from mien.broker.settings import CollectorSettings
-from mien.messages.acknowledgement import Acknowledgement, decode_acknowledgement
 from mien.messages.health import encode_health
 from mien.messages.observation import encode_observation
-from mien.messages.status import CollectorStatus, decode_collector_status
-from mien.mqtt.connection import Connection
-from mien.mqtt.events import Connected, Event, Message, Received
+from mien.mqtt.events import Message
 from mien.mqtt.settings import MqttSettings
-
-
-class Device:
-    """A device that publishes observations and reads acknowledgements and the collector's status."""
-
-    def __init__(self, mqtt: MqttSettings) -> None:
-        self.outbox = uuid4()
-        self._events: queue.Queue[Event] = queue.Queue()
-        self.connection = Connection(
-            mqtt,
-            client_id="device",
-            will=Message("will", b""),
-            subscriptions=["mien/hallway/ack", "mien/_collector/+/status"],
-            events=self._events,
-        )
-
-    def wait_online(self) -> None:
-        """Wait until a collector is online."""
-        while self.status().state != "online":
-            pass
-
-    def status(self) -> CollectorStatus:
-        while True:
-            event = self._events.get(timeout=15)
-            if isinstance(event, Received) and event.topic.endswith("/status"):
-                return decode_collector_status(event.payload)
-
-    def acknowledgement(self) -> Acknowledgement:
-        while True:
-            event = self._events.get(timeout=15)
-            if isinstance(event, Received) and event.topic.endswith("/ack"):
-                return decode_acknowledgement(event.payload)
-
-    def send(self, *payloads: bytes) -> None:
-        for payload in payloads:
-            assert self.connection.publish(Message("mien/hallway/observation", payload))
 
 
 @pytest.fixture
@@ -78,7 +39,7 @@ def settings(tmp_path: Path, start_mosquitto: Callable[..., Mosquitto]) -> Colle
 def device(settings: CollectorSettings) -> Iterator[Device]:
     device = Device(settings.mqtt)
     with device.connection:
-        assert isinstance(device._events.get(timeout=15), Connected)
+        device.wait_connected()
         yield device
 
 
@@ -226,26 +187,6 @@ def test_it_serves_metrics_to_prometheus(settings: CollectorSettings, device: De
             "mien_online 1.0",
         ):
             assert line in read_metrics()
-
-
-def test_it_exits_with_the_reason_if_another_collector_has_its_name(
-    settings: CollectorSettings, tmp_path: Path
-) -> None:
-    def start(database: str) -> subprocess.Popen[str]:
-        flags = ["--db", str(tmp_path / database), "--port", str(settings.mqtt.port)]
-        command = [sys.executable, "-m", "mien", "collect", *flags]
-        return subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-
-    with start("first.db") as first:
-        wait_for((tmp_path / "first.db").exists)
-        with start("second.db") as second:
-            wait_for(lambda: any(process.poll() is not None for process in (first, second)))
-            ended = first if first.poll() is not None else second
-            assert ended.returncode == 6
-            assert ended.stderr is not None
-            assert "is also named mien-collector-collector: rename or stop one of them" in ended.stderr.read()
-            for process in (first, second):
-                process.kill()
 
 
 def test_it_exits_with_the_reason_if_another_collector_uses_its_file(

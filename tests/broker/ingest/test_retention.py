@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,15 +15,17 @@ from uuid6 import uuid7
 
 from mien.broker.admin.integrity import check_log
 from mien.broker.database.engine import open_for_reading, open_for_writing
-from mien.broker.ingest import retention
+from mien.broker.ingest import retention, rollup
 from mien.broker.ingest.collector import Collector
 from mien.broker.ingest.device_state import DeviceState
 from mien.broker.ingest.message import IncomingMessage, decode_message
 from mien.broker.ingest.metrics import Metrics
+from mien.broker.ingest.retention import START, Position
 from mien.broker.ingest.store import Store
 from mien.broker.query.aggregate import count_observations
 from mien.broker.query.filters import Filter
 from mien.broker.settings import CollectorSettings
+from mien.broker.timekeeping.server_clock import ServerClock
 from mien.messages.health import encode_health
 from mien.messages.observation import encode_observation
 from mien.mqtt.settings import MqttSettings
@@ -65,10 +68,11 @@ def remaining(engine: Engine) -> list[int]:
 
 def delete_all_before(store: Store, before_ms: int) -> int:
     """How many batches it took."""
-    batches = after_key = 0
-    while (next_key := store.delete_before(before_ms, after_key)) is not None:
-        after_key = next_key
-        batches += 1
+    batches = 0
+    position: Position | None = START
+    while position:
+        position = store.delete_before(before_ms, position).next_position
+        batches += position is not None and position.step == START.step
     return batches
 
 
@@ -106,7 +110,7 @@ def test_a_collector_deletes_while_it_collects(log: str, engine: Engine) -> None
     Store(engine).record([replace(message, received_ms=old_ms) for message in make_messages(0, 5, 1)])
     settings = CollectorSettings(database=log, mqtt=MqttSettings(port=1))
     stopping = threading.Event()
-    collector = Collector(settings, store=Store(engine), metrics=Metrics())
+    collector = Collector(settings, store=Store(engine), metrics=Metrics(), server_clock=ServerClock("trusted"))
     thread = threading.Thread(target=collector.run, args=[stopping])
     thread.start()
     try:
@@ -116,9 +120,30 @@ def test_a_collector_deletes_while_it_collects(log: str, engine: Engine) -> None
         thread.join()
 
 
-def test_nothing_is_deleted_without_a_retention_period(log: str, engine: Engine) -> None:
-    Store(engine).record(make_messages(4000, 5, 1))
-    settings = CollectorSettings(database=log, retention_days=0, mqtt=MqttSettings(port=1))
-    collector = Collector(settings, store=Store(engine), metrics=Metrics())
-    collector._apply_retention()
-    assert len(remaining(engine)) == 5
+def test_counts_are_deleted_once_they_are_old_and_have_no_rows(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollup, "BATCH_SIZE", 2)
+    store = Store(engine)
+    store.record(make_messages(40, 5000, 1))  # five or six quarters of an hour
+    late = [replace(message, received_ms=NOW_MS) for message in make_messages(39, 1, 5001)]
+    store.record([*late, *make_messages(10, 5, 5002)])
+    deleted: Counter[str] = Counter()
+    position: Position | None = START
+    while position is not None:
+        deletion = store.delete_before(NOW_MS - 30 * DAY_MS, position, rollup_before_ms=NOW_MS - 35 * DAY_MS)
+        deleted[deletion.table] += deletion.rows
+        position = deletion.next_position
+        assert not any(check_log(engine).problems.values())
+    assert deleted["observation"] == 5000
+    assert deleted["rollup"] in (6, 7)
+    counts = count_observations(engine, Filter(), by=["day"], zone=UTC).rows
+    assert [row.observations for row in counts] == [1, 5]  # the row that arrived late is still counted
+    assert store.record(late).duplicates == 1
+
+
+@pytest.mark.parametrize(("retention_days", "is_valid"), [(30, True), (90, True), (91, False), (0, False)])
+def test_counts_are_not_deleted_before_rows(retention_days: int, is_valid: bool) -> None:
+    if is_valid:
+        CollectorSettings(retention_days=retention_days, rollup_retention_days=90)
+    else:
+        with pytest.raises(ValueError, match="rollup_retention_days must not be shorter than retention_days"):
+            CollectorSettings(retention_days=retention_days, rollup_retention_days=90)

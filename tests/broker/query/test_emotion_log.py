@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pyarrow as pa
 import pytest
+from postgresql import reading_url
 from pyarrow import parquet
 from samples import make_observation
 from sqlalchemy import Engine, text
@@ -77,6 +78,7 @@ def test_observations_and_counts_are_rows_and_data_frames(log: str) -> None:
         assert list(pandas["at"]) == list(polars["at"]) == [row.at for row in newest]
         assert polars["confidence"].dtype == pl.Float64
         assert emotion_log.counts("hour", start="2030-01-01").to_arrow().num_rows == 0
+    with EmotionLog(reading_url(log)) as emotion_log:
         assert dict(emotion_log.sql("SELECT count(*) AS rows FROM emotion_log")[0]) == {"rows": 10}
 
 
@@ -117,7 +119,7 @@ def test_the_tail_reads_new_rows_that_match_and_no_others(log: str, writer: Engi
 
 @pytest.mark.usefixtures("writer")
 def test_a_slow_query_is_stopped_and_the_next_one_runs(log: str) -> None:
-    with EmotionLog(log, timeout_s=0.2) as emotion_log:
+    with EmotionLog(reading_url(log), timeout_s=0.2) as emotion_log:
         with pytest.raises(QueryTimeout, match="ask for a shorter period or fewer devices"):
             emotion_log.sql(ENDLESS_QUERY)
         assert len(emotion_log.observations()) == 10
@@ -168,7 +170,7 @@ def test_four_queries_run_at_once_and_a_fifth_is_rejected(log: str, monkeypatch:
     ],
 )
 def test_sql_that_does_more_than_read_is_rejected(log: str, writer: Engine, statement: str) -> None:
-    with EmotionLog(log) as emotion_log:
+    with EmotionLog(reading_url(log)) as emotion_log:
         with pytest.raises(UsageError, match="write one SELECT"):
             emotion_log.sql(statement)
         assert len(emotion_log.observations()) == 10

@@ -19,7 +19,9 @@ from samples import make_health, make_observation
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
+from sqlalchemy import insert, select
 
+from mien.broker.database import schema
 from mien.broker.database.engine import open_for_writing
 from mien.broker.ingest.device_state import DeviceState
 from mien.broker.ingest.message import decode_message
@@ -42,8 +44,10 @@ TOKEN = "correct-horse-battery-staple"  # noqa: S105 (only for this test)
 
 @pytest.fixture
 def seeded(log: str) -> str:
-    """A log with eight observations by two devices within the last hours, and the state of one of them."""
-    store = Store(open_for_writing(log))
+    """A log with eight observations by two devices within the last hours, the state of one of them, which also sent far
+    too many, and of two collectors."""
+    store_engine = open_for_writing(log)
+    store = Store(store_engine)
     observations = [
         make_observation(at=NOW - timedelta(hours=number), device=("hallway", "cellar")[number % 2], track=1 + number)
         for number in range(8)
@@ -65,6 +69,13 @@ def seeded(log: str) -> str:
             ("cellar", "status"): DeviceState(b"from a later release", NOW_MS),
         }
     )
+    with store_engine.begin() as connection:
+        hallway = connection.scalar(select(schema.device.c.key).where(schema.device.c.name == "hallway"))
+        connection.execute(insert(schema.discarded).values(device=hallway, rows=5000, last_ms=NOW_MS))
+        states = [("one", "busy", "clock"), ("two", "online", "")]
+        columns = ("name", "state", "reason", "received_ms")
+        rows = [dict(zip(columns, (*state, NOW_MS), strict=True)) for state in states]
+        connection.execute(insert(schema.collector_state), rows)
     return log
 
 
@@ -116,6 +127,15 @@ def test_devices_have_the_state_they_reported(client: TestClient) -> None:
     )
     assert (hallway["state"], hallway["dropped"], hallway["motion"], hallway["camera"]) == ("online", 3, True, None)
     assert datetime.fromisoformat(hallway["last_observed_at"]) == NOW
+    assert (cellar["discarded"], cellar["last_discarded_at"], hallway["discarded"]) == (0, None, 5000)
+    assert datetime.fromisoformat(hallway["last_discarded_at"]) == NOW
+
+
+def test_collectors_say_why_they_are_busy(client: TestClient) -> None:
+    one, two = get(client, "collectors", timezone="UTC")["collectors"]
+    assert (one["collector"], one["state"], one["reason"]) == ("one", "busy", "clock")
+    assert (two["collector"], two["state"], two["reason"]) == ("two", "online", "")
+    assert one["reported_at"] == NOW.isoformat(timespec="milliseconds")
 
 
 def test_csv_has_the_same_rows(client: TestClient) -> None:
@@ -204,8 +224,8 @@ def test_with_a_token_nothing_is_served_without_it(seeded: str) -> None:
         ):
             assert client.get(path).status_code == 401
             assert client.get(path).headers["content-type"] == "application/problem+json"
-            assert client.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
             assert client.get(path, headers={"Cookie": f"mien={TOKEN}"}).status_code == 401
+        assert client.get("/api/devices", headers={"Authorization": "Bearer wrong"}).status_code == 401
         assert client.get("/api/devices", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
         assert client.get("/").headers["location"] == "/login"
         assert "Wrong token" in client.get("/login").text
@@ -222,11 +242,70 @@ def test_with_a_token_nothing_is_served_without_it(seeded: str) -> None:
     log.close()
 
 
+def test_a_session_can_be_ended(seeded: str) -> None:
+    with EmotionLog(seeded) as log:
+        app = create_app(log, token=TOKEN)
+        first, second = (TestClient(app, base_url="https://server.example") for _ in range(2))
+        for client in (first, second):
+            client.post("/login", data={"token": TOKEN})
+            assert client.get("/api/devices").status_code == 200
+        copied_cookie = dict(first.cookies)
+        assert "Log out" in first.get("/").text
+        assert first.post("/logout").url.path == "/login"
+        assert not first.cookies
+        assert TestClient(app, cookies=copied_cookie).get("/api/devices").status_code == 401
+        assert second.get("/api/devices").status_code == 200
+        restarted = TestClient(create_app(log, token="another" + TOKEN), cookies=dict(second.cookies))
+        assert restarted.get("/api/devices").status_code == 401
+
+
+def test_the_log_says_who_read_what_and_nothing_secret(seeded: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "access")
+    with EmotionLog(seeded) as log:
+        client = TestClient(create_app(log, token=TOKEN), client=("192.0.2.7", 5))
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        for _ in range(3):
+            assert client.get("/api/devices?timezone=UTC", headers=headers).status_code == 200
+        client.get("/api/observations", headers=headers)
+        client.get("/api/counts")
+        client.get("/api/counts?by=mood", headers=headers)
+    lines = [record.getMessage() for record in caplog.records if record.name == "access"]
+    assert lines == ["192.0.2.7 read /api/devices", "192.0.2.7 read /api/observations"]
+    assert {record.levelname for record in caplog.records if record.name == "access"} == {"INFO"}
+
+
+def test_only_a_proxy_on_this_machine_may_say_whose_request_it_passes_on(
+    seeded: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "access")
+    headers = {"Authorization": f"Bearer {TOKEN}", "X-Forwarded-For": "spoofed, 192.0.2.9"}
+    with EmotionLog(seeded) as log:
+        for is_proxied, peer in ((True, "127.0.0.1"), (True, "192.0.2.1"), (False, "127.0.0.1")):
+            client = TestClient(create_app(log, token=TOKEN, is_proxied=is_proxied), client=(peer, 5))
+            client.get("/api/devices", headers=headers)
+    lines = [record.getMessage() for record in caplog.records if record.name == "access"]
+    assert lines == [f"{address} read /api/devices" for address in ("192.0.2.9", "192.0.2.1", "127.0.0.1")]
+
+
+def test_pages_of_other_sites_get_nothing_from_the_api(client: TestClient) -> None:
+    cross_site = {"Sec-Fetch-Site": "cross-site"}
+    for path in ("/api/devices", "/api/events"):
+        response = client.get(path, headers=cross_site)
+        assert (response.status_code, response.headers["content-type"]) == (403, "application/problem+json")
+    assert client.post("/login", headers=cross_site).status_code == 403
+    assert client.get("/", headers=cross_site).status_code == 200  # a link to it
+    assert client.get("/api/devices", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
+
+
 def test_every_response_has_security_headers(client: TestClient) -> None:
     for path in ("/", "/api/devices", "/nothing", "/assets/dashboard.css"):
         headers = client.get(path).headers
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+        assert "strict-transport-security" not in headers
+        tls = client.get(f"https://127.0.0.1{path}").headers
+        assert tls["strict-transport-security"] == "max-age=31536000"
     page = client.get("/").text
     assert "http" not in page.replace("http-equiv", "")  # loads nothing from other servers
 
@@ -289,7 +368,7 @@ def test_the_api_conforms_to_its_openapi_schema(client: TestClient, mode: Genera
     schema = schemathesis.openapi.from_asgi("/openapi.json", client.app, headers=headers)
     all_operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
     operations = [operation for operation in all_operations if operation.path != "/api/events"]  # which never ends
-    assert len(operations) == 3
+    assert len(operations) == 4
     for operation in operations:
 
         @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)

@@ -57,6 +57,7 @@ def test_a_release_is_installed_completely_and_only_the_agent_can_read_the_key(
     unit = "mien-agent.service"
     assert (root / "etc" / "systemd" / "system" / unit).read_text() == (bundle.folder / unit).read_text()
     assert not bundle.key.exists()  # anyone who has the SD card can read it
+    assert not (bundle.folder / "device" / "token").exists()
 
 
 def test_installing_again_changes_nothing(root: Path, installation: Installation, make_bundle: BundleFactory) -> None:

@@ -66,6 +66,11 @@ def configuration(root: Path) -> dict[str, tuple[int, bytes]]:
     return {file.name: (file.stat().st_mode, file.read_bytes()) for file in files if not file.name.startswith(".")}
 
 
+def write_files(contents: dict[Path, bytes]) -> None:
+    for file, content in contents.items():
+        file.write_bytes(content)
+
+
 def copy_root(root: Path, target: Path) -> Path:
     shutil.copytree(root, target, symlinks=True)
     return target
@@ -76,14 +81,14 @@ def test_an_interrupted_upgrade_continues_and_still_knows_what_ran_before(
 ) -> None:
     installation.install(first := slim_bundle(make_bundle(release="a")))
     second = slim_bundle(make_bundle(release="b", settings="\n[camera]\nkind = 'usb'\n", extra="extra.txt"))
-    key = second.key.read_bytes()
+    secrets = {file: file.read_bytes() for file in second.secrets}
     services: list[FakeService] = []
     new_roots = (tmp_path / f"pi{number}" for number in count())
     pi, step = root, 0
 
     def upgrade() -> None:
         nonlocal pi
-        second.key.write_bytes(key)
+        write_files(secrets)
         pi = copy_root(root, next(new_roots))
         services.append(FakeService())
         Installation(pi, services[-1]).install(second)
@@ -93,10 +98,10 @@ def test_an_interrupted_upgrade_continues_and_still_knows_what_ran_before(
         interrupted = copy_root(pi, next(new_roots))
         continued = Installation(pi, FakeService())
         assert continued.release in (first.release, second.release)
-        second.key.write_bytes(key)
+        write_files(secrets)
         assert continued.install(second) == f"kitchen: installed release {second.release}"
         assert not list((pi / "opt" / "mien").glob("previous"))
-        second.key.write_bytes(key)
+        write_files(secrets)
         failing = FakeService()
         failing.restart_results = [False, True]
         with pytest.raises(InstallError, match="restored release"):
@@ -108,7 +113,7 @@ def test_an_interrupted_upgrade_continues_and_still_knows_what_ran_before(
     assert step > 15
     assert configuration(pi)["device.key"] == configuration(root)["device.key"]
     assert "extra.txt" in configuration(pi)
-    assert not second.key.exists()
+    assert not any(file.exists() for file in second.secrets)
 
 
 def test_an_interrupted_rollback_continues(

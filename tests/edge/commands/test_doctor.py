@@ -14,6 +14,7 @@ import pytest
 from mosquitto import Mosquitto, free_port
 from running_collector import running_collector
 from samples import make_draft
+from scripted_broker import WILDCARDS_AVAILABLE, ScriptedBroker
 
 from mien.broker.demo.embedded_broker import EmbeddedBroker
 from mien.broker.settings import CollectorSettings
@@ -145,6 +146,51 @@ def test_a_broker_without_mqtt_5_cannot_report_permissions(doctor: Doctor) -> No
     assert results["collector"]["message"] == "none has ever been online"
 
 
+@pytest.mark.parametrize(
+    ("limit", "level", "message"),
+    [
+        (
+            "max_packet_size 1024",
+            "warning",
+            "the MQTT broker accepts packets of at most 1024 bytes: health reports may lack parts, and catching up "
+            "takes longer",
+        ),
+        (
+            "max_packet_size 500",
+            "error",
+            "the MQTT broker accepts packets of at most 500 bytes, which observations exceed",
+        ),
+        ("max_qos 0", "warning", "the MQTT broker accepts only QoS 0: what is lost on the network is sent again late"),
+        (
+            "retain_available false",
+            "warning",
+            "the MQTT broker keeps no retained messages: whoever connects later learns a device's state late",
+        ),
+    ],
+)
+def test_the_brokers_limits_are_named(
+    doctor: Doctor, start_mosquitto: Callable[..., Mosquitto], limit: str, level: str, message: str
+) -> None:
+    code, results = doctor(f"port = {start_mosquitto('allow_anonymous true', limit).port}")
+    assert (results["limits"]["level"], results["limits"]["message"]) == (level, message)
+    assert results["limits"]["hint"]
+    assert code == (1 if level == "error" else 0)
+    if limit == "max_qos 0":
+        assert results["permissions"]["message"] == "cannot be checked: the MQTT broker accepts only QoS 0"
+    if limit == "retain_available false":
+        assert results["collector"]["message"] == "cannot be checked: the MQTT broker keeps no retained messages"
+
+
+def test_a_broker_without_wildcards_is_an_error(doctor: Doctor) -> None:
+    with ScriptedBroker(announced={WILDCARDS_AVAILABLE: 0}) as broker:
+        code, results = doctor(f"port = {broker.port}")
+    assert code == 1
+    assert results["collector"]["message"] == (
+        "the MQTT broker refuses the subscription to mien/_collector/+/status (Wildcard subscription not supported)"
+    )
+    assert results["collector"]["hint"].startswith("allow wildcards on the broker")
+
+
 def test_a_missing_broker_is_distinguished_from_a_missing_collector(
     doctor: Doctor, start_mosquitto: Callable[..., Mosquitto]
 ) -> None:
@@ -251,7 +297,7 @@ def test_rows_that_wait_in_the_outbox_are_counted_and_stay(tmp_path: Path, docto
 
 def test_an_outbox_of_another_release_is_an_error(tmp_path: Path, doctor: Doctor) -> None:
     with closing(sqlite3.connect(tmp_path / "outbox.db")) as database, database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute("PRAGMA user_version = 99")
     code, results = doctor()
     assert code == 1
     assert results["outbox"]["level"] == "error"

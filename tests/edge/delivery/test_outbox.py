@@ -50,25 +50,44 @@ def test_only_stored_rows_are_deleted_and_rejected_rows_are_not_sent_again(
     assert rows == [(2, "no such emotion"), (4, None)]
 
 
-def test_a_file_copied_to_another_machine_continues_under_a_new_id(
-    tmp_path: Path, machine_id_file: Path, open_outbox: Callable[..., Outbox]
-) -> None:
+def test_all_answers_are_applied_in_one_transaction(open_outbox: Callable[..., Outbox]) -> None:
     with open_outbox() as outbox:
-        first = outbox.append(make_draft(), TIMESTAMP)
-        previous_id = outbox.id
-        outbox.append(make_draft(), TIMESTAMP)
+        append_observations(outbox, 6)
         with outbox._file.connection() as database:
-            database.execute("UPDATE message SET payload = x'00ff' WHERE seq = 2")
-        outbox.mark_rejected([(2, "damaged")])
-    machine_id_file.write_text("bbbb\n")
+            database.execute(
+                "CREATE TRIGGER broken BEFORE UPDATE OF reject_reason ON message BEGIN SELECT RAISE(ABORT, 'no'); END"
+            )
+        answers = {"stored": [1, 2, 7], "erased": [3], "rejected": [(4, "no such emotion")]}
+        with pytest.raises(DatabaseError, match="no"):
+            outbox.apply_acknowledgement(**answers)  # type: ignore[arg-type]
+        assert outbox.count_waiting() == 6
+        with outbox._file.connection() as database:
+            database.execute("DROP TRIGGER broken")
+        outbox.apply_acknowledgement(**answers)  # type: ignore[arg-type]
+        assert [seq for seq, _ in outbox.read_publishable(10)] == [5, 6]
+        assert [seq for seq, _ in outbox.read_publishable(10, after_seq=5)] == [6]
+        assert [seq for seq, _ in outbox.read_unacknowledged([6, 4, 5, 3, 99])] == [5, 6]
+        with outbox._file.connection() as database:
+            (totals,) = database.execute("SELECT row_count, payload_bytes FROM outbox").fetchall()
+            assert totals == database.execute("SELECT count(*), sum(length(payload)) FROM message").fetchone()
+
+
+def test_an_erased_row_leaves_the_disk_even_if_another_program_reads_the_file_meanwhile(
+    tmp_path: Path, open_outbox: Callable[..., Outbox]
+) -> None:
+    files = [tmp_path / "outbox.db", tmp_path / "outbox.db-wal"]
     with open_outbox() as outbox:
-        assert outbox.id != previous_id
-        ((seq, payload),) = outbox.read_publishable(10)
-        renamed = decode_observation(payload)
-        assert (renamed.id, renamed.seq, renamed.outbox) == (first.id, seq, outbox.id)
-        assert outbox.append(make_draft(), TIMESTAMP).seq == 3
-        health = outbox.health(SimulatedMachine(tmp_path).clock())
-        assert (health.previous_outbox, health.first_seq, health.next_seq) == (previous_id, 1, 4)
+        identifier = str(outbox.append(make_draft(), TIMESTAMP).id).encode()
+        append_observations(outbox, 2)
+        with outbox._file.connection() as database:
+            database.execute("PRAGMA busy_timeout = 50")
+        with closing(sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM message").fetchone()
+            outbox.apply_acknowledgement(erased=[1])
+        outbox.delete_stored([2])
+        assert [identifier in file.read_bytes() for file in files] == [False, False]
+        assert outbox.count_waiting() == 1
 
 
 def test_a_commit_is_on_disk(open_outbox: Callable[..., Outbox]) -> None:
@@ -91,19 +110,3 @@ def test_health_reports_which_numbers_a_collector_should_have(
         assert (health.waiting, health.rejected, health.oldest_age_s) == (2, 1, 9.0)
         outbox.delete_stored([4, 5])
         assert outbox.health(clock).oldest_seq == 6
-
-
-def test_a_file_of_another_release_is_an_error_and_stays_unchanged(
-    tmp_path: Path, open_outbox: Callable[..., Outbox]
-) -> None:
-    with closing(sqlite3.connect(tmp_path / "outbox.db")) as database, database:
-        database.execute("CREATE TABLE observation (seq INTEGER PRIMARY KEY)")
-    for version in (0, 2):
-        with closing(sqlite3.connect(tmp_path / "outbox.db")) as database, database:
-            database.execute(f"PRAGMA user_version = {version}")
-        with pytest.raises(
-            DatabaseError, match=rf"outbox.db was made by another release of mien \(its schema version is {version},"
-        ):
-            open_outbox()
-    with closing(sqlite3.connect(tmp_path / "outbox.db")) as database:
-        assert database.execute("SELECT name FROM sqlite_schema").fetchall() == [("observation",)]

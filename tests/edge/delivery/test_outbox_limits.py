@@ -107,3 +107,20 @@ def test_a_limit_in_bytes_drops_no_more_than_necessary(tmp_path: Path, open_outb
         assert 95_000 < sum(len(payload) for _, payload in rows) <= 100_500
         observations = [seq for seq, payload in rows if msgspec.json.decode(payload)["kind"] == "observation"]
         assert observations[-1] >= outbox.health(clock).next_seq - 2
+
+
+def test_a_declaration_covers_only_lower_numbers_than_its_own(
+    tmp_path: Path, open_outbox: Callable[..., Outbox]
+) -> None:
+    clock = SimulatedMachine(tmp_path).clock()
+    with open_outbox(OutboxLimits(max_rows=20)) as outbox:
+        append_observations(outbox, 90)  # nothing is published meanwhile: the declarations are extended
+        outbox.finalize(clock, clock_wait_over=True)
+        losses = read_losses(outbox)
+        assert all(loss.last < loss.seq for loss in losses)
+        remaining = {seq for seq, _ in outbox.read_publishable(1000)}
+        declared = {seq for loss in losses for seq in range(loss.first, loss.last + 1)}
+        assert declared | remaining == set(range(1, outbox.health(clock).next_seq))
+        dropped = declared - remaining
+        assert len(dropped) == outbox.health(clock).dropped
+        assert outbox.health(clock).oldest_seq == 1

@@ -23,7 +23,7 @@ def test_the_time_of_an_observation_is_corrected_once_the_clock_is_synchronized(
         assert outbox.read_publishable(10) == []
         machine.uptime_s += 30
         machine.wall_s = NOW.timestamp() + 30
-        machine.synchronized_file.touch()
+        machine.is_synchronized = True
         outbox.finalize(clock, clock_wait_over=False)
         ((_, payload),) = outbox.read_publishable(10)
         sent = decode_observation(payload)
@@ -39,7 +39,7 @@ def test_a_clock_that_is_never_synchronized_does_not_hold_back_observations_fore
         observation = machine.observe(outbox, clock)
         outbox.finalize(clock, clock_wait_over=True)
         ((_, payload),) = outbox.read_publishable(10)
-        machine.synchronized_file.touch()  # too late: a published observation never changes
+        machine.is_synchronized = True  # too late: a published observation never changes
         outbox.finalize(clock, clock_wait_over=True)
         assert outbox.read_publishable(10) == [(1, payload)]
         assert decode_observation(payload) == observation
@@ -50,7 +50,7 @@ def test_a_time_from_before_the_last_boot_is_not_corrected(tmp_path: Path, open_
     with open_outbox() as outbox:
         observation = machine.observe(outbox, machine.clock())
         machine.boot_id_file.write_text("boot-2\n")
-        machine.synchronized_file.touch()
+        machine.is_synchronized = True
         outbox.finalize(machine.clock(), clock_wait_over=False)
         ((_, payload),) = outbox.read_publishable(10)
         assert decode_observation(payload) == observation
@@ -61,7 +61,7 @@ def test_a_clock_that_jumps_back_changes_neither_order_nor_ids(
     tmp_path: Path, open_outbox: Callable[..., Outbox]
 ) -> None:
     machine = SimulatedMachine(tmp_path)
-    machine.synchronized_file.touch()
+    machine.is_synchronized = True
     clock = machine.clock()
     with open_outbox() as outbox:
         observations = [machine.observe(outbox, clock)]
@@ -85,7 +85,7 @@ def test_a_damaged_row_does_not_block_the_correction_of_others(
         with outbox._file.connection() as database:
             for seq, damaged in ((1, b"\x00\xff"), (2, b"[]")):
                 database.execute("UPDATE message SET payload = ? WHERE seq = ?", (damaged, seq))
-        machine.synchronized_file.touch()
+        machine.is_synchronized = True
         outbox.finalize(clock, clock_wait_over=False)
         assert [payload for _, payload in outbox.read_publishable(10)][:2] == [b"\x00\xff", b"[]"]
         assert decode_observation(outbox.read_publishable(10)[2][1]).clock == "synced"
@@ -101,6 +101,6 @@ def test_a_machine_that_boots_in_1970_observes_nevertheless(tmp_path: Path, open
     with open_outbox() as outbox:
         assert machine.observe(outbox, clock).at.year == 2000
         machine.uptime_s, machine.wall_s = machine.uptime_s + 60, NOW.timestamp()
-        machine.synchronized_file.touch()
+        machine.is_synchronized = True
         outbox.finalize(clock, clock_wait_over=False)
         assert decode_observation(outbox.read_publishable(1)[0][1]).at == NOW - timedelta(seconds=60)

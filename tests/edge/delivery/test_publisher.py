@@ -173,10 +173,44 @@ def test_a_rejected_observation_is_kept_but_not_sent_again(settings: CollectorSe
     assert len(read_log_ids(settings)) == 1
 
 
+def test_the_backlog_of_an_hour_arrives_once_whatever_is_killed_meanwhile(
+    settings: CollectorSettings, outbox: Outbox, broker: Mosquitto
+) -> None:
+    hour = 3600
+    ids = append_observations(outbox, hour)
+    for rest in (2600, 1500):
+        with running_collector(settings), make_publisher(settings, outbox):
+            wait_for(lambda rest=rest: outbox.count_waiting() <= rest, 60)  # type: ignore[misc]
+            broker.kill()
+        broker.start()
+        ids |= append_observations(outbox, 1)
+    with make_publisher(settings, outbox) as publisher:
+        with running_collector(settings):
+            wait_for(lambda: outbox.count_waiting() <= 800, 60)
+        with running_collector(settings):
+            assert publisher.drain(60)
+    assert sorted(read_log_ids(settings)) == sorted(ids)
+
+
+def test_each_row_of_a_batch_is_stored_or_rejected_alone(settings: CollectorSettings, outbox: Outbox) -> None:
+    append_observations(outbox, 300)
+    with closing(sqlite3.connect(outbox._file.path)) as database, database:
+        invalid_payload = "CAST(replace(payload, '\"happy\",', '\"smug\",') AS BLOB)"
+        database.execute(f"UPDATE message SET payload = {invalid_payload} WHERE seq % 100 = 7")  # noqa: S608 (a constant)
+    with running_collector(settings), make_publisher(settings, outbox) as publisher:
+        assert publisher.drain(30)
+    with closing(sqlite3.connect(outbox._file.path)) as database:
+        rejected = database.execute("SELECT seq, reject_reason FROM message ORDER BY seq").fetchall()
+    assert rejected == [(seq, "Invalid enum value 'smug' - at `$.emotion`") for seq in (7, 107, 207)]
+    assert len(read_log_ids(settings)) == 297
+
+
 def test_an_acknowledgement_of_unpublished_numbers_is_ignored(settings: CollectorSettings, outbox: Outbox) -> None:
     append_observations(outbox, 3)
     publisher = make_publisher(settings, outbox)
-    publisher._apply_acknowledgement(Acknowledgement(outbox=outbox.id, stored=[(1, 2**62)], rejected=[(2, "forged")]))
+    publisher._rows.apply_acknowledgement(
+        Acknowledgement(outbox=outbox.id, stored=[(1, 2**62)], rejected=[(2, "forged")])
+    )
     assert outbox.count_waiting() == 3
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from outboxes import SimulatedMachine, append_observations
-from polling import wait_for
+from polling import wait_for, wait_until_quiet
 from running_collector import running_collector
 from samples import make_draft
 
@@ -82,20 +82,12 @@ def test_an_idle_publisher_does_not_query_sqlite_and_sends_heartbeats(
     ):
         assert publisher.drain(15)
         wait_for(lambda: publisher.is_collector_online)
-        _wait_until_quiet(statements)
+        wait_until_quiet(statements)
         statements.clear()
         heartbeats.clear()
         time.sleep(0.8)  # eight times as long as it once waited between two queries
         assert statements == []
         assert 2 <= len(heartbeats) <= 6
-
-
-def _wait_until_quiet(statements: list[str]) -> None:
-    """Until no statement has been executed for a while."""
-    count = -1
-    while count != len(statements):
-        count = len(statements)
-        time.sleep(0.2)
 
 
 def test_its_heartbeats_are_in_time_for_the_watchdog() -> None:
@@ -163,9 +155,9 @@ def test_observations_are_published_as_soon_as_the_clock_is_synchronized(
     ):
         wait_for(lambda: publisher.is_collector_online)
         machine.observe(outbox, clock)
-        _wait_until_quiet(statements)  # while the row is held back, the publisher reads only the clock's state
+        wait_until_quiet(statements)  # while the row is held back, the publisher reads only the clock's state
         assert outbox.count_waiting() == 1
-        machine.synchronized_file.touch()
+        machine.is_synchronized = True
         assert publisher.drain(5)
 
 

@@ -40,6 +40,8 @@ def upgrade() -> None:
         sa.Column("payload", sa.LargeBinary, nullable=False),
         sa.Column("received_ms", sa.BigInteger, nullable=False),
     )
+    _create_erasure()
+    _create_collector_tables()
 
 
 def _create_observation() -> None:
@@ -59,10 +61,11 @@ def _create_observation() -> None:
         _reference("model"),
         _reference("agent"),
         sa.Column("id", sa.LargeBinary(16), nullable=False, unique=True),
-        _reference("capture"),
-        _reference("outbox"),
+        sa.Column("capture", KEY, nullable=False),
+        sa.Column("outbox", KEY, nullable=False),
         sa.Column("seq", sa.BigInteger, nullable=False),
         sa.Column("received_ms", sa.BigInteger, nullable=False),
+        sqlite_autoincrement=True,
     )
     op.create_index("observation_device_at", "observation", ["device", "at_ms"])
     op.create_index("observation_at", "observation", ["at_ms"])
@@ -72,20 +75,24 @@ def _create_rejected() -> None:
     op.create_table(
         "rejected",
         sa.Column("key", KEY, primary_key=True),
-        sa.Column("id", sa.LargeBinary(16), unique=True),
-        sa.Column("sha256", sa.LargeBinary(32), nullable=False),
+        sa.Column("identity", sa.LargeBinary(32), nullable=False, unique=True),
+        sa.Column("id", sa.LargeBinary(16)),
+        sa.Column("device", KEY, sa.ForeignKey("device.key")),
+        sa.Column("outbox", KEY),
+        sa.Column("seq", sa.BigInteger),
         sa.Column("topic", sa.String, nullable=False),
         sa.Column("reason", sa.String, nullable=False),
         sa.Column("received_ms", sa.BigInteger, nullable=False),
         sa.Column("payload", sa.LargeBinary),
     )
+    op.create_index("rejected_id", "rejected", ["id"])
+    op.create_index("rejected_device_outbox", "rejected", ["device", "outbox"])
     op.create_index(
-        "rejected_without_envelope",
+        "rejected_with_payload",
         "rejected",
-        ["sha256"],
-        unique=True,
-        sqlite_where=sa.text("id IS NULL"),
-        postgresql_where=sa.text("id IS NULL"),
+        ["device"],
+        sqlite_where=sa.text("payload IS NOT NULL"),
+        postgresql_where=sa.text("payload IS NOT NULL"),
     )
 
 
@@ -95,15 +102,17 @@ def _create_delivery_tables() -> None:
         sa.Column("key", KEY, primary_key=True),
         sa.Column("id", sa.LargeBinary(16), nullable=False, unique=True),
         _reference("device"),
-        _reference("outbox"),
+        sa.Column("outbox", KEY, nullable=False),
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("seq", "first", "last")),
         sa.Column("cause", sa.String(16), nullable=False),
         sa.Column("at_ms", sa.BigInteger, nullable=False),
         sa.Column("received_ms", sa.BigInteger, nullable=False),
     )
+    op.create_index("dropped_device_outbox", "dropped", ["device", "outbox"])
     op.create_table(
         "acked_range",
-        _reference("outbox", primary_key=True),
+        _reference("device", primary_key=True),
+        sa.Column("outbox", KEY, primary_key=True, autoincrement=False),
         sa.Column("received", sa.SmallInteger, primary_key=True),
         sa.Column("first", sa.BigInteger, primary_key=True),
         sa.Column("last", sa.BigInteger, nullable=False),
@@ -111,9 +120,10 @@ def _create_delivery_tables() -> None:
     op.create_table(
         "outbox_counter",
         _reference("device", primary_key=True),
-        _reference("outbox", primary_key=True),
-        sa.Column("previous_outbox", KEY, sa.ForeignKey("outbox.key")),
+        sa.Column("outbox", KEY, primary_key=True, autoincrement=False),
+        sa.Column("previous_outbox", KEY),
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("first_seq", "oldest_seq", "next_seq")),
+        sa.Column("after_erasure_seq", sa.BigInteger),
         sa.Column("received_ms", sa.BigInteger, nullable=False),
     )
 
@@ -129,6 +139,36 @@ def _create_rollup() -> None:
             for suffix in ("", "_confidence", "_deleted", "_deleted_confidence")
         ),
         sqlite_with_rowid=False,
+    )
+
+
+def _create_erasure() -> None:
+    op.create_table(
+        "erasure",
+        sa.Column("key", KEY, primary_key=True),
+        _reference("device"),
+        *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("start_ms", "end_ms", "erased_ms")),
+        *(sa.Column(name, sa.SmallInteger, nullable=False) for name in ("is_whole_device", "clear_retained")),
+    )
+    op.create_index("erasure_device", "erasure", ["device"])
+
+
+def _create_collector_tables() -> None:
+    op.create_table(
+        "discarded",
+        _reference("device", primary_key=True),
+        *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("rows", "last_ms")),
+    )
+    op.create_table(
+        "collector_state",
+        sa.Column("name", sa.String(32), primary_key=True),
+        *(sa.Column(name, sa.String(16), nullable=False) for name in ("state", "reason")),
+        sa.Column("received_ms", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "server_clock",
+        sa.Column("key", sa.SmallInteger, primary_key=True, autoincrement=False),
+        *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("believed_ms", "confirmed_ms")),
     )
 
 

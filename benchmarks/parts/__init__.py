@@ -1,0 +1,1 @@
+"""What several benchmarks share: measuring, simulated devices, and the longer sides of comparisons."""

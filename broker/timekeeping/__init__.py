@@ -1,0 +1,1 @@
+"""Whether the server's clock can be believed, and what is deleted by it."""

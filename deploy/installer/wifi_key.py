@@ -1,0 +1,56 @@
+"""Removes the Wi-Fi's key from the boot partition, which every computer can read, once the Pi needs it there no more.
+
+cloud-init has copied it to the Pi's own file system at the first boot, and reads the boot partition only for a new
+instance. The unit of deploy/device/first_boot.py runs this from the second boot on.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+
+from .errors import InstallError
+
+MARKER = "wifi-key-on-card"
+"""The file in the bundle's folder that `mien flash` writes together with a Wi-Fi's key."""
+TIMEOUT_S = 3600.0
+POLL_S = 5.0
+
+
+def is_connected(root: Path) -> bool:
+    """Whether the Pi has joined a Wi-Fi network, authentication included (operstate of RFC 2863)."""
+    try:
+        return (root / "sys/class/net/wlan0/operstate").read_text().strip() == "up"
+    except OSError:
+        return False
+
+
+def wait_until_connected(root: Path, *, timeout_s: float = TIMEOUT_S) -> None:
+    """InstallError if it does not join in time; the next boot waits again."""
+    deadline_s = time.monotonic() + timeout_s
+    while not is_connected(root):
+        if time.monotonic() >= deadline_s:
+            raise InstallError(
+                "the Pi has not joined its Wi-Fi network: the key stays on the boot partition until then"
+            )
+        time.sleep(POLL_S)
+
+
+def forget_wifi_key(bundle: Path) -> str:
+    """Overwrite the networks in network-config, in place; returns a line that reports it."""
+    file, marker = bundle.parent / "network-config", bundle / MARKER
+    try:
+        content = file.read_bytes()
+        config = json.loads(content)
+        del config["network"]["wifis"]
+    except (OSError, ValueError, KeyError, TypeError):
+        marker.unlink(missing_ok=True)
+        return f"{file} is not as `mien flash` wrote it: it was left as it is"
+    remaining = json.dumps(config, indent=2).encode()
+    with file.open("r+b") as output:  # of the same length, so that it is written to the same place
+        output.write(remaining.ljust(len(content) - 1) + b"\n")
+        output.flush()
+        os.fsync(output.fileno())
+    marker.unlink(missing_ok=True)
+    os.sync()
+    return "removed the Wi-Fi's key from the boot partition"

@@ -1,0 +1,1 @@
+"""Certificates of TLS, as far as the standard library can read them."""

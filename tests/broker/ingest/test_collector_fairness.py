@@ -1,0 +1,41 @@
+"""One device floods a real mosquitto: the others' rows are acknowledged in time, and the flooder is named.
+
+The margins are wide; `python benchmarks/fairness.py` measures what is left of them, for a longer time.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.service
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+SECONDS = 6
+
+
+def measure(flood: str, log: str) -> dict[str, float]:
+    """The benchmark's figures, without the suffix of the flood."""
+    command = [sys.executable, str(BENCHMARKS / "fairness.py"), "--only", flood, "--seconds", str(SECONDS), "--json"]
+    if "://" in log:
+        command += ["--postgresql", log]
+    environment = os.environ | {"PYTHONPATH": str(BENCHMARKS)}
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=150, check=False)
+    assert process.returncode == 0, process.stderr
+    figures: dict[str, float] = json.loads(process.stdout.splitlines()[-1])
+    return {name.removesuffix(f"_{flood}"): value for name, value in figures.items()}
+
+
+def test_beside_4000_rows_a_second_others_wait_a_few_seconds_at_most(log: str) -> None:
+    figures = measure("4000", log)
+    assert figures["others"] >= 15 * SECONDS
+    assert figures["others_p99_s"] <= 5
+
+
+def test_beside_a_flood_without_limit_others_wait_half_a_minute_at_most(log: str) -> None:
+    figures = measure("max", log)
+    assert figures["others"] >= 15 * SECONDS
+    assert figures["others_p99_s"] <= 35
+    assert figures["flooder_named"] == 1
