@@ -5,7 +5,7 @@ the CNN-BiLSTM.
 """
 
 import numpy as np
-from measure import Metrics, benchmark_parser, median_ms, print_metrics
+from parts.measure import Metrics, benchmark_parser, median_ms, print_metrics
 
 from mien.trainer.data.batches import Batches
 from mien.trainer.data.targets import one_hot

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 NetworkName = Literal[
     "cnn-bilstm",
     "cnn-bilstm-both",
+    "cnn-bilstm-residual",
     "cnn",
     "cnn-same-size",
     "cnn-residual",
@@ -65,6 +66,9 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Shift images by up to this distance."""
     erase_probability: Annotated[float, Meta(ge=0, le=1)] = 0.0
     """Chance that a part of an image is erased. Noise replaces a rectangle of a tenth to a quarter of the image."""
+    corruption_probability: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """Chance that an image is corrupted as by a camera. Blur, low resolution, JPEG, noise, bad light or a covered part:
+    `mien.trainer.data.corruption`. The best epoch is then chosen on clean and corrupted images alike."""
     mixup: Annotated[float, Meta(ge=0)] = 0.0
     """Alpha of mixup's Beta distribution; 0 disables mixup. Images are blended by it (Zhang et al., ICLR 2018)."""
     mixed_precision: bool | None = None

@@ -24,7 +24,7 @@ INPUT_SHAPE = (1, 48, 48, 1)
 """One preprocessed gray image (`mien.model.preprocessing`)."""
 
 
-class ClassScore(Struct, frozen=True, kw_only=True):
+class EmotionScore(Struct, frozen=True, kw_only=True):
     """How well one emotion is recognized, as fractions."""
 
     precision: float
@@ -50,13 +50,15 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     ferplus_majority: float | None = None
     """Accuracy on the images where more than half of FER+'s ten annotators chose the same one of the seven emotions."""
     ferplus_majority_count: int | None = None
-    ece: float | None = None
+    ece_fer: float | None = None
     """Expected calibration error on the labels: the gap between confidence and accuracy (Guo et al., ICML 2017)."""
     ece_ferplus: float | None = None
     """The same on the images of `ferplus_majority`."""
+    selective_at_80: float | None = None
+    """`ferplus_majority` on the 80 % of its images with the most confident predictions."""
     intervals: dict[str, tuple[float, float]] = {}
     """95 % bootstrap intervals of the metrics, by field name."""
-    per_class: dict[str, ClassScore]
+    per_emotion: dict[str, EmotionScore] = {}
     confusion: list[list[int]] = []
     """Rows are the labels, columns the model's predictions, both in the order of EMOTIONS."""
 

@@ -22,7 +22,7 @@ def test_a_finished_run_contains_everything_to_repeat_and_judge_it(finished_run:
     assert "fitted on" in metrics.calibration
     assert finished_run.read_environment()["keras"] == keras.version()
     html = finished_run.report_file.read_text()
-    assert html.count("data:image/png;base64,") == 5
+    assert html.count("data:image/png;base64,") == 7
     assert "http" not in html
 
 

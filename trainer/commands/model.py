@@ -43,16 +43,18 @@ def evaluate(
         typer.Option(help="The data that the model was trained on, to count leaks, if it is not in --data."),
     ] = None,
     plots: Annotated[
-        Path | None, typer.Option(help="Folder for confusion matrices and reliability diagrams, as PNG files.")
+        Path | None,
+        typer.Option(help="Folder for plots as PNG files: confusion, reliability, risk over coverage, corruptions."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score a model: accuracy, F1, calibration, leaks, confusion matrix."""
+    """Score a model: accuracy, F1, calibration, confidence, leaks, confusion matrix."""
     quiet_tensorflow()
     import msgspec
     from rich.console import Console
 
     from mien.trainer.data.load import load_dataset
+    from mien.trainer.evaluation.corruptions import measure_corruptions
     from mien.trainer.evaluation.evaluation import evaluate as evaluate_scores
     from mien.trainer.evaluation.evaluation import load_predictor
     from mien.trainer.report.plots import DOTS_PER_INCH
@@ -79,7 +81,8 @@ def evaluate(
     scores = predict(test_set.images)
     evaluation = evaluate_scores(scores, model=file.name, runtime=runtime, data=test_set, training=training_images)
     if plots:
-        for name, figure in plot_evaluation(evaluation, scores, test_set).items():
+        corruption_scores = measure_corruptions(predict, test_set)
+        for name, figure in plot_evaluation(evaluation, scores, test_set, corruption_scores).items():
             figure.savefig(plots / f"{name}.png", dpi=DOTS_PER_INCH)
     if as_json:
         typer.echo(msgspec.json.encode(evaluation))

@@ -6,9 +6,15 @@ from numpy.typing import NDArray
 
 from mien.trainer.recipe import Recipe
 
+from .corruption import corrupt
+
 
 def augment(image: NDArray[np.uint8], recipe: Recipe, random: np.random.Generator) -> NDArray[np.uint8]:
-    """A changed copy of a (height, width) image: mirrored half the time, rotated, scaled, shifted, erased."""
+    """A changed copy of a (height, width) image: mirrored half the time, rotated, scaled, shifted, corrupted,
+    erased.
+
+    The random numbers of a recipe without corruption are those of the releases before it, so that its run repeats.
+    """
     height, width = image.shape
     angle = random.uniform(-recipe.rotation_degrees, recipe.rotation_degrees)
     size = random.uniform(1 - recipe.scale, 1 + recipe.scale)
@@ -17,10 +23,13 @@ def augment(image: NDArray[np.uint8], recipe: Recipe, random: np.random.Generato
     if random.random() < 0.5:
         matrix[0] = -matrix[0]
         matrix[0, 2] += width - 1
-    changed = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    warped = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    changed: NDArray[np.uint8] = warped.astype(np.uint8, copy=False)
+    if recipe.corruption_probability and random.random() < recipe.corruption_probability:
+        changed = corrupt(changed, random)
     if random.random() < recipe.erase_probability:
         _erase(changed, random)
-    return changed.astype(np.uint8, copy=False)
+    return changed
 
 
 def _erase(image: np.ndarray, random: np.random.Generator) -> None:

@@ -12,7 +12,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from mien.emotions import EMOTIONS
 from mien.errors import ModelError
 from mien.model.classifier import Classifier
-from mien.model.model_card import ClassScore, Evaluation
+from mien.model.model_card import EmotionScore, Evaluation
 from mien.trainer.data.batches import to_network_input
 from mien.trainer.data.dataset import Dataset
 from mien.trainer.data.duplicates import occur_in
@@ -20,6 +20,7 @@ from mien.trainer.data.ferplus import has_majority
 from mien.trainer.models.inference import load_keras_model, predict_scores
 
 from .calibration import expected_calibration_error
+from .selective import selective_accuracy
 from .significance import bootstrap_intervals, bootstrap_share_interval
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -75,11 +76,12 @@ def evaluate(
     confusion = confusion_matrix(data.labels, predictions, labels=list(range(len(EMOTIONS))))
     intervals = bootstrap_intervals(confusion)
     unseen = None if training is None else ~occur_in(data.images, training.images)
-    correct_by_majority, ece_ferplus = None, None
+    correct_by_majority, ece_ferplus, selective_at_80 = None, None, None
     if data.votes is not None and (majority := has_majority(data.votes)).any():
         majority_labels = data.votes[majority].argmax(axis=1)
         correct_by_majority = predictions[majority] == majority_labels
         ece_ferplus = round(expected_calibration_error(scores[majority], majority_labels), 4)
+        selective_at_80 = round(selective_accuracy(scores[majority], correct_by_majority, coverage=0.8), 4)
         intervals["ferplus_majority"] = bootstrap_share_interval(correct_by_majority)
     return EvaluationReport(
         model=model,
@@ -93,11 +95,12 @@ def evaluate(
         leaks=None if unseen is None else int((~unseen).sum()),
         ferplus_majority=None if correct_by_majority is None else _share(correct_by_majority),
         ferplus_majority_count=None if correct_by_majority is None else len(correct_by_majority),
-        ece=round(expected_calibration_error(scores, data.labels), 4),
+        ece_fer=round(expected_calibration_error(scores, data.labels), 4),
         ece_ferplus=ece_ferplus,
+        selective_at_80=selective_at_80,
         intervals=intervals,
-        per_class={
-            emotion: ClassScore(
+        per_emotion={
+            emotion: EmotionScore(
                 precision=round(float(precision[index]), 4),
                 recall=round(float(recall[index]), 4),
                 f1=round(float(f1[index]), 4),

@@ -14,7 +14,8 @@ def metric_rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
             f"FER+ majority, {evaluation.ferplus_majority_count} images",
             evaluation.ferplus_majority,
         ),
-        ("", "calibration error, labels", evaluation.ece),
+        ("", "FER+ majority, most confident 80 %", evaluation.selective_at_80),
+        ("", "calibration error, labels", evaluation.ece_fer),
         ("", "calibration error, FER+ majority", evaluation.ece_ferplus),
     )
     return [
@@ -28,7 +29,7 @@ def emotion_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str, str]]
     """Each emotion's precision, recall, F1 and number of images."""
     return [
         (emotion, f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.f1:.3f}", str(score.support))
-        for emotion, score in evaluation.per_class.items()
+        for emotion, score in evaluation.per_emotion.items()
     ]
 
 

@@ -34,6 +34,18 @@ def bootstrap_share_interval(correct: NDArray[np.bool_]) -> Interval:
     return _percentile_interval(resamples / len(correct))
 
 
+def bootstrap_difference_interval(first: NDArray[np.float64], second: NDArray[np.float64]) -> Interval:
+    """The 95 % percentile bootstrap interval of the mean of `first` - `second`, two (count,) scores of each image.
+
+    Paired: the images are drawn, not the scores, because a model's scores of one image under several corruptions
+    depend on each other.
+    """
+    differences = first - second
+    random = np.random.default_rng(0)
+    means = [differences[random.integers(0, len(differences), len(differences))].mean() for _ in range(RESAMPLE_COUNT)]
+    return _percentile_interval(np.array(means))
+
+
 def mcnemar_p_value(first_correct: NDArray[np.bool_], second_correct: NDArray[np.bool_]) -> float:
     """The p-value of McNemar's test: are two networks equally often right on the images where only one is right?
 

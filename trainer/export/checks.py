@@ -37,7 +37,7 @@ def score_with_runtime(model: keras.Model, weights: bytes, data: Dataset) -> tup
 
     TrainingError if they are not finite or depend on earlier images.
     """
-    placeholder = Evaluation(data=data.name, split="", count=0, accuracy=0.0, macro_f1=0.0, per_class={})
+    placeholder = Evaluation(data=data.name, split="", count=0, accuracy=0.0, macro_f1=0.0, per_emotion={})
     card = build_model_card(
         model, weights, quantization="", recipe=Recipe(), calibration="", train_set=data, evaluation=placeholder
     )

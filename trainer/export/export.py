@@ -114,7 +114,7 @@ def _convert_and_check(
         agreement=float((scores.argmax(axis=1) == keras_scores.argmax(axis=1)).mean()),
         accuracy_drop=round(before.accuracy - after.accuracy, 4),
         recall_drops={
-            emotion: round(before.per_class[emotion].recall - after.per_class[emotion].recall, 4)
+            emotion: round(before.per_emotion[emotion].recall - after.per_emotion[emotion].recall, 4)
             for emotion in EMOTIONS
         },
     )

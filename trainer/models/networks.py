@@ -18,7 +18,10 @@ from mien.trainer.recipe import NetworkName
 ATTENTION_LAYER = "attention"
 LOGITS_LAYER = "logits"
 SCORES_LAYER = "scores"
+RESIDUAL_PARTS = ("conv-1", "norm-1", "conv-2", "norm-2", "squeeze", "excite")
 HERO_DEPTHS = (1, 2, 3)
+GROWN_LAYER = "grown"
+"""The names of layers that begin as an identity begin with this."""
 
 
 def cnn_bilstm() -> keras.Model:
@@ -35,6 +38,26 @@ def cnn_bilstm() -> keras.Model:
     sequence = layers.Dropout(0.2)(_rows_to_sequence(features))
     sequence = _bilstm_block(sequence, units)
     return _build_classifier(image, _attention_pooling(sequence), name="cnn-bilstm")
+
+
+def cnn_bilstm_residual() -> keras.Model:
+    """The CNN-BiLSTM with three residual blocks, one on the 12x12 map and two on the 6x6 one. 2.7 M parameters.
+
+    The blocks begin as identities, so that the network can start from a trained CNN-BiLSTM and predicts exactly the
+    same before its first step (Chen et al., "Net2Net", ICLR 2016): see `mien.trainer.models.growth`.
+    """
+    units = 96
+    image, features = _input_block()
+    features = _conv_block(features, 32, kernel_size=5, stride=2)
+    features = _conv_block(_conv_block(features, 64), 64, stride=2)
+    features = _residual_block(_conv_block(features, 128), 128, name=f"{GROWN_LAYER}-12")
+    features = _conv_block(_conv_block(features, 128, stride=2), 192)
+    for number in (1, 2):
+        features = _residual_block(features, 192, name=f"{GROWN_LAYER}-6-{number}")
+    features = _conv_block(features, units, kernel_size=1)
+    sequence = layers.Dropout(0.2)(_rows_to_sequence(features))
+    sequence = _bilstm_block(sequence, units)
+    return _build_classifier(image, _attention_pooling(sequence), name="cnn-bilstm-residual")
 
 
 def cnn_bilstm_both() -> keras.Model:
@@ -147,14 +170,27 @@ def _conv_block(
     return layers.ReLU()(features)
 
 
-def _residual_block(features: keras.KerasTensor, filters: int, *, stride: int = 1) -> keras.KerasTensor:
-    """Two 3x3 convolutions with squeeze and excitation, added to a shortcut."""
-    residual = _conv_block(features, filters, stride=stride)
-    residual = layers.Conv2D(filters, 3, padding="same", use_bias=False)(residual)
-    residual = layers.BatchNormalization(momentum=0.95)(residual)
+def _residual_block(
+    features: keras.KerasTensor, filters: int, *, stride: int = 1, name: str | None = None
+) -> keras.KerasTensor:
+    """Two 3x3 convolutions with squeeze and excitation, added to a shortcut.
+
+    With a `name`, which its layers' names then begin with, it begins as an identity: the scale of its last batch
+    normalization starts at 0 (Goyal et al., 2017). Its features must not be negative.
+    """
+    names = {} if name is None else {part: {"name": f"{name}-{part}"} for part in RESIDUAL_PARTS}
+
+    def named(part: str) -> dict[str, str]:
+        return names.get(part, {})
+
+    residual = layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False, **named("conv-1"))(features)
+    residual = layers.ReLU()(layers.BatchNormalization(momentum=0.95, **named("norm-1"))(residual))
+    residual = layers.Conv2D(filters, 3, padding="same", use_bias=False, **named("conv-2"))(residual)
+    scale = "ones" if name is None else "zeros"
+    residual = layers.BatchNormalization(momentum=0.95, gamma_initializer=scale, **named("norm-2"))(residual)
     channel_weights = layers.GlobalAveragePooling2D(keepdims=True)(residual)
-    channel_weights = layers.Conv2D(filters // 8, 1, activation="relu")(channel_weights)
-    channel_weights = layers.Conv2D(filters, 1, activation="sigmoid")(channel_weights)
+    channel_weights = layers.Conv2D(filters // 8, 1, activation="relu", **named("squeeze"))(channel_weights)
+    channel_weights = layers.Conv2D(filters, 1, activation="sigmoid", **named("excite"))(channel_weights)
     residual = layers.Multiply()([residual, channel_weights])
     shortcut = features
     if stride > 1:
@@ -194,6 +230,7 @@ def _build_classifier(image: keras.KerasTensor, vector: keras.KerasTensor, *, na
 NETWORKS: dict[NetworkName, Callable[[], keras.Model]] = {
     "cnn-bilstm": cnn_bilstm,
     "cnn-bilstm-both": cnn_bilstm_both,
+    "cnn-bilstm-residual": cnn_bilstm_residual,
     "cnn": partial(cnn, width=1, name="cnn"),
     "cnn-same-size": partial(cnn, width=1.43, name="cnn-same-size"),
     "cnn-residual": partial(cnn_residual, resize_to_px=IMAGE_SIZE_PX),

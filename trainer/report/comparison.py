@@ -57,7 +57,7 @@ def compare_runs(runs: list[RunFolder]) -> Comparison:
                 macro_f1=evaluation.macro_f1,
                 ferplus_majority=evaluation.ferplus_majority,
                 intervals=evaluation.intervals,
-                f1={emotion: score.f1 for emotion, score in evaluation.per_class.items()},
+                f1={emotion: score.f1 for emotion, score in evaluation.per_emotion.items()},
                 p_value=None
                 if run is best_run
                 else round(mcnemar_p_value(_correct(best_metrics), _correct(metrics)), 6),

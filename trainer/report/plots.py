@@ -1,6 +1,7 @@
 """Plots of a dataset, a training history and an evaluation, drawn without a display."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from mien.emotions import EMOTIONS
 from mien.model.model_card import Evaluation
 from mien.trainer.data.dataset import Dataset
 from mien.trainer.evaluation.calibration import BIN_COUNT, confidence_bins
+from mien.trainer.evaluation.corruptions import CorruptionScore
+from mien.trainer.evaluation.selective import risk_coverage, selective_accuracy
 
 DOTS_PER_INCH = 120
 
@@ -50,6 +53,45 @@ def plot_reliability(scores: NDArray[np.float32], correct: NDArray[np.bool_], ti
     upper.legend(loc="upper left")
     lower.bar(centers, counts, width=0.9 / BIN_COUNT, color="tab:gray")
     lower.set(xlabel="confidence", ylabel="images")
+    return figure
+
+
+def plot_risk_coverage(scores: NDArray[np.float32], correct: NDArray[np.bool_], title: str) -> Figure:
+    """How often the predictions are wrong over the share that is kept, the most confident first.
+
+    `scores` is (count, 7), `correct` (count,): which predictions are right.
+    """
+    coverage, accuracy = risk_coverage(scores, correct)
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(coverage, 1 - accuracy, color="tab:blue")
+    axes.axvline(0.8, color="gray", linestyle="--")
+    axes.annotate(
+        f"{selective_accuracy(scores, correct, coverage=0.8):.1%} right",
+        (0.8, 0.98),
+        xycoords=("data", "axes fraction"),
+        xytext=(-4, 0),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+    )
+    axes.set(xlabel="coverage", ylabel="risk", title=title, xlim=(0, 1), ylim=(0, None))
+    return figure
+
+
+def plot_corruptions(results: Sequence[CorruptionScore], title: str) -> Figure:
+    """FER+ majority under each corruption, beside that on clean images, and of the most confident 80 % of them."""
+    figure = Figure(figsize=(8, 9), layout="constrained")
+    axes = figure.subplots()
+    names = [result.corruption for result in results]
+    axes.barh(names, [result.ferplus_majority for result in results], color="tab:blue", label="FER+ majority")
+    axes.plot(
+        [result.selective_at_80 for result in results], names, "k|", markersize=8, label="the most confident 80 %"
+    )
+    axes.axvline(results[0].ferplus_majority, color="gray", linestyle="--", label=results[0].corruption)
+    axes.invert_yaxis()
+    axes.set(xlabel="share of images", title=title, xlim=(0, 1))
+    axes.legend(loc="lower left")
     return figure
 
 

@@ -1,5 +1,7 @@
 """The sections of the HTML reports on a run, a comparison of runs and a dataset."""
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,6 +11,7 @@ from mien.emotions import EMOTIONS
 from mien.trainer.data.dataset import Dataset
 from mien.trainer.data.duplicates import duplicates_across_splits
 from mien.trainer.data.ferplus import has_majority
+from mien.trainer.evaluation.corruptions import CorruptionScore, summarize
 from mien.trainer.evaluation.evaluation import EvaluationReport
 from mien.trainer.evaluation.metric_rows import emotion_rows, format_interval, metric_rows
 from mien.trainer.run_folder import Metrics, RunFolder
@@ -17,16 +20,25 @@ from .comparison import Comparison
 from .html_report import Section
 from .plots import (
     plot_confusion,
+    plot_corruptions,
     plot_emotion_counts,
     plot_history,
     plot_mean_images,
     plot_reliability,
+    plot_risk_coverage,
     plot_samples,
 )
 
 
-def plot_evaluation(evaluation: EvaluationReport, scores: NDArray[np.float32], data: Dataset) -> dict[str, Figure]:
-    """By file name: the confusion matrix as counts and normalized, and reliability on labels and FER+ votes."""
+def plot_evaluation(
+    evaluation: EvaluationReport,
+    scores: NDArray[np.float32],
+    data: Dataset,
+    corruption_scores: Sequence[CorruptionScore] = (),
+) -> dict[str, Figure]:
+    """By file name: the confusion matrix as counts and normalized, reliability on labels and FER+ votes, and on the
+    latter risk over coverage and the loss under corruptions.
+    """
     title = f"{evaluation.model} on {evaluation.split}"
     correct = scores.argmax(axis=1) == data.labels
     plots = {
@@ -38,12 +50,21 @@ def plot_evaluation(evaluation: EvaluationReport, scores: NDArray[np.float32], d
         majority = has_majority(data.votes)
         correct = scores[majority].argmax(axis=1) == data.votes[majority].argmax(axis=1)
         plots["reliability-ferplus"] = plot_reliability(scores[majority], correct, f"{title}, FER+ majority")
+        plots["risk-coverage"] = plot_risk_coverage(scores[majority], correct, f"{title}, FER+ majority")
+    if corruption_scores:
+        plots["corruptions"] = plot_corruptions(corruption_scores, f"{title}, FER+ majority")
     return plots
 
 
-def run_sections(run: RunFolder, metrics: Metrics, scores: NDArray[np.float32], test_set: Dataset) -> list[Section]:
+def run_sections(
+    run: RunFolder,
+    metrics: Metrics,
+    scores: NDArray[np.float32],
+    test_set: Dataset,
+    corruption_scores: Sequence[CorruptionScore] = (),
+) -> list[Section]:
     """The report on a run: its metrics on the test split, its curves, its recipe and environment."""
-    plots = plot_evaluation(metrics.evaluation, scores, test_set)
+    plots = plot_evaluation(metrics.evaluation, scores, test_set, corruption_scores)
     history_files = sorted(run.path.rglob(run.history_file.name))  # HERO's members have one each
     return [
         Section(
@@ -66,14 +87,45 @@ def run_sections(run: RunFolder, metrics: Metrics, scores: NDArray[np.float32], 
                 (f"Accuracy over confidence, {labels}", plots[name])
                 for name, labels in (("reliability", "FER-2013's labels"), ("reliability-ferplus", "FER+ majority"))
                 if name in plots
-            ],
+            ]
+            + [("Risk over coverage, FER+ majority", plots[name]) for name in ("risk-coverage",) if name in plots],
         ),
+        *_corruptions_section(corruption_scores, plots),
         Section(
             heading="Training",
             table=[["setting", "value"], *msgspec.structs.asdict(run.read_recipe()).items()],
             plots=[(f"Loss and accuracy by epoch, {file.parent.name}", plot_history(file)) for file in history_files],
         ),
         Section(heading="Environment", table=[["component", "version"], *run.read_environment().items()]),
+    ]
+
+
+def _corruptions_section(results: Sequence[CorruptionScore], plots: dict[str, Figure]) -> list[Section]:
+    """What blur, bad light and covered faces cost."""
+    if not results:
+        return []
+    summary = summarize(results)
+    return [
+        Section(
+            heading="Corruptions",
+            paragraphs=(
+                f"FER+ majority loses {summary.mean_loss:.1%} in the mean of all corruptions without occlusion, and "
+                f"{summary.worst_loss:.1%} under the worst, {summary.worst}.",
+            ),
+            table=[
+                ["corruption", "FER+ majority", "calibration error", "most confident 80 %"],
+                *(
+                    [
+                        result.corruption,
+                        f"{result.ferplus_majority:.1%}",
+                        f"{result.ece_ferplus:.1%}",
+                        f"{result.selective_at_80:.1%}",
+                    ]
+                    for result in results
+                ),
+            ],
+            plots=[("FER+ majority by corruption", plots["corruptions"])],
+        )
     ]
 
 

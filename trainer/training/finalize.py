@@ -4,6 +4,7 @@ import keras
 
 from mien.trainer.data.dataset import Dataset
 from mien.trainer.evaluation.calibration import calibrate
+from mien.trainer.evaluation.corruptions import measure_corruptions
 from mien.trainer.evaluation.evaluation import evaluate, keras_predictor
 from mien.trainer.output_file import output_file
 from mien.trainer.recipe import Recipe
@@ -33,6 +34,7 @@ def finalize(
         labels="".join(map(str, test_set.labels)),
         predictions="".join(map(str, scores.argmax(axis=1))),
     )
-    write_html_report(run.report_file, f"Run {run.path.name}", run_sections(run, metrics, scores, test_set))
+    sections = run_sections(run, metrics, scores, test_set, measure_corruptions(predict, test_set))
+    write_html_report(run.report_file, f"Run {run.path.name}", sections)
     run.finish(metrics)
     return metrics

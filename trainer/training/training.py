@@ -13,6 +13,7 @@ from mien.errors import TrainingError
 from mien.trainer.data.batches import Batches
 from mien.trainer.data.dataset import Dataset
 from mien.trainer.data.targets import image_weights, target_distributions
+from mien.trainer.models.growth import copy_weights
 from mien.trainer.models.inference import load_keras_model
 from mien.trainer.models.networks import HERO_DEPTHS, NETWORKS, hero
 from mien.trainer.output_file import output_file
@@ -20,7 +21,7 @@ from mien.trainer.recipe import Recipe
 from mien.trainer.run_folder import RunFolder
 
 from .distillation import distilled_targets
-from .validation import Validation
+from .validation import Validation, validation_set
 
 CreateCallbacks = Callable[[str], list[keras.callbacks.Callback]]
 """From a network's name to the callbacks that follow its training: progress, TensorBoard."""
@@ -32,9 +33,9 @@ def train(
     """Train to the end of the recipe, from the run's checkpoint if it has one; returns the best model.
 
     The best is the exponential moving average of the weights (Polyak averaging) after the epoch with the highest
-    accuracy on `held_out`. HERO's members are trained one after another in subfolders of the run. DataError if an
-    emotion has no images. TrainingError if the loss is no longer a number or the disk is full: the last good
-    checkpoint stays.
+    accuracy on `held_out`, and on a corrupted copy of it if the recipe has corruptions. HERO's members are trained one
+    after another in subfolders of the run. DataError if an emotion has no images. TrainingError if the loss is no
+    longer a number or the disk is full: the last good checkpoint stays.
     """
     train_set.check_every_emotion()
     targets = target_distributions(train_set, recipe.labels)
@@ -89,7 +90,7 @@ def _fit(
     else:
         model = _create_model(run, recipe, steps_per_epoch=len(batches))
     first_epoch = int(model.optimizer.iterations) // len(batches)
-    validation = Validation(run, held_out.images, target_distributions(held_out, recipe.labels))
+    validation = Validation(run, *validation_set(held_out, recipe))
     validation.load_history(before_epoch=first_epoch)
     model.fit(
         batches,
@@ -107,10 +108,8 @@ def _create_model(run: RunFolder, recipe: Recipe, *, steps_per_epoch: int) -> ke
     model = NETWORKS[recipe.network]()
     if recipe.init_from:
         model_file = run.locate(recipe.init_from)
-        initial = load_keras_model(model_file)
-        if [weight.shape for weight in initial.weights] != [weight.shape for weight in model.weights]:
+        if not copy_weights(load_keras_model(model_file), model):
             raise TrainingError(f"{model_file} is not a {recipe.network}: give --init-from a model of the same network")
-        model.set_weights(initial.get_weights())
     warmup_steps = round(recipe.warmup_epochs * steps_per_epoch)
     schedule = keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 20,

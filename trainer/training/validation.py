@@ -9,13 +9,32 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 from mien.trainer.data.batches import to_network_input
+from mien.trainer.data.corruption import corrupt
+from mien.trainer.data.dataset import Dataset
+from mien.trainer.data.targets import target_distributions
 from mien.trainer.models.inference import predict_scores
 from mien.trainer.output_file import output_file
+from mien.trainer.recipe import Recipe
 from mien.trainer.run_folder import RunFolder
 
 from .ema import WeightEma
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "held_out_loss", "held_out_accuracy", "held_out_macro_f1")
+
+
+def validation_set(held_out: Dataset, recipe: Recipe) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """The images, (count, 48, 48), and targets, (count, 7), on which a run chooses its best epoch.
+
+    A recipe with corruptions is to make a model that withstands them: each held-out image then counts twice, as it is
+    and corrupted, always in the same way. On clean images alone, an epoch that has not learned to withstand anything
+    may be the best.
+    """
+    targets = target_distributions(held_out, recipe.labels)
+    if not recipe.corruption_probability:
+        return held_out.images, targets
+    random = np.random.default_rng(recipe.seed)
+    corrupted = np.stack([corrupt(image, random) for image in held_out.images])
+    return np.concatenate([held_out.images, corrupted]), np.concatenate([targets, targets])
 
 
 class Validation(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no types

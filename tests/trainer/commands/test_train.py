@@ -142,7 +142,7 @@ def test_a_mistyped_teacher_leaves_no_folder_behind(
 @pytest.mark.parametrize(
     ("options", "exit_code", "message"),
     [
-        (["--network", "vgg"], 2, "there is no network 'vgg': choose from cnn-bilstm, cnn-bilstm-both, cnn,"),
+        (["--network", "vgg"], 2, "there is no network 'vgg': choose from cnn-bilstm, cnn-bilstm-both,"),
         (["--labels", "both"], 2, "there are no labels 'both': choose from fer, ferplus, mix"),
         (["--labels", "mix"], 2, "mix labels need FER+: give --ferplus the path of fer2013new.csv"),
         (["--resume"], 2, "the folder contains no run, start one with `mien train --run"),

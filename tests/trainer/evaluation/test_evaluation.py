@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from mien.cli import main
+from mien.emotions import EMOTIONS
 from mien.errors import ModelError
 from mien.model.model_card import DEFAULT_MODEL
 from mien.trainer.data.dataset import Dataset
@@ -16,17 +17,25 @@ from mien.trainer.data.targets import one_hot
 from mien.trainer.evaluation.evaluation import evaluate, load_predictor
 from mien.trainer.run_folder import RunFolder
 
+PLOTS = (
+    "confusion", "confusion-normalized", "reliability", "reliability-ferplus", "risk-coverage", "corruptions",
+)  # fmt: skip
+PROMISED_FIELDS = {
+    "accuracy", "accuracy_without_leaks", "macro_f1", "ferplus_majority", "ece_fer", "ece_ferplus", "selective_at_80",
+}  # fmt: skip
+"""Of the JSON that `mien model evaluate --json` prints, beside `per_emotion`."""
+
 pytestmark = pytest.mark.timeout(1200)
 
 
 def test_predictions_that_are_always_right_score_one_and_always_wrong_ones_zero(data_with_votes: Dataset) -> None:
     test_set = data_with_votes.split("PublicTest")
     right = evaluate(one_hot(test_set.labels), model="right", runtime="none", data=test_set)
-    assert (right.accuracy, right.macro_f1, right.ferplus_majority, right.ece) == (1.0, 1.0, 1.0, 0.0)
-    assert (right.ferplus_majority_count, right.ece_ferplus) == (35, 0.0)
+    assert (right.accuracy, right.macro_f1, right.ferplus_majority, right.ece_fer) == (1.0, 1.0, 1.0, 0.0)
+    assert (right.ferplus_majority_count, right.ece_ferplus, right.selective_at_80) == (35, 0.0, 1.0)
     assert right.intervals["accuracy"] == (1.0, 1.0)
     wrong = evaluate(one_hot((test_set.labels + 1) % 7), model="wrong", runtime="none", data=test_set)
-    assert (wrong.accuracy, wrong.macro_f1, wrong.per_class["happy"].recall, wrong.ece) == (0.0, 0.0, 0.0, 1.0)
+    assert (wrong.accuracy, wrong.macro_f1, wrong.per_emotion["happy"].recall, wrong.ece_fer) == (0.0, 0.0, 0.0, 1.0)
     assert np.diag(wrong.confusion).sum() == 0
 
 
@@ -66,6 +75,9 @@ def test_the_command_prints_the_same_object_for_keras_and_tflite(
         assert main(["model", "evaluate", str(model), *options]) == 0
         evaluation = json.loads(capsys.readouterr().out)
         keys.append(evaluation.keys())
+        assert keys[-1] >= PROMISED_FIELDS
+        assert list(evaluation["per_emotion"]) == list(EMOTIONS)
+        assert {"precision", "recall", "f1"} <= evaluation["per_emotion"]["fear"].keys()
         assert (evaluation["count"], evaluation["split"], evaluation["leaks"]) == (35, "PublicTest", 0)
         assert evaluation["ferplus_majority"] == evaluation["accuracy"]  # these votes agree with the labels
         low, high = evaluation["intervals"]["macro_f1"]
@@ -98,7 +110,7 @@ def test_the_command_writes_plots(
     options = ["--data", str(csv_file), "--ferplus", str(ferplus_file), "--plots", str(tmp_path / "plots")]
     assert main(["model", "evaluate", str(finished_run.model_file), *options]) == 0
     plots = {file.name for file in (tmp_path / "plots").iterdir() if file.read_bytes().startswith(b"\x89PNG")}
-    assert plots == {"confusion.png", "confusion-normalized.png", "reliability.png", "reliability-ferplus.png"}
+    assert plots == {f"{name}.png" for name in PLOTS}
     output = capsys.readouterr().out
     assert "macro-F1" in output
     assert "rows are labels" in output

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from mien.trainer.evaluation.significance import bootstrap_intervals, bootstrap_share_interval, mcnemar_p_value
+from mien.trainer.evaluation.significance import (
+    bootstrap_difference_interval,
+    bootstrap_intervals,
+    bootstrap_share_interval,
+    mcnemar_p_value,
+)
 
 
 def test_intervals_agree_with_the_binomial_distribution() -> None:
@@ -24,3 +29,12 @@ def test_mcnemar_s_test_agrees_with_the_sign_test_by_hand() -> None:
     second = np.array([False] * 6 + [True] * 1 + [True] * 20)
     assert mcnemar_p_value(first, second) == pytest.approx(2 * (1 + 7) / 2**7)
     assert mcnemar_p_value(first, first) == 1.0
+
+
+def test_the_interval_of_a_difference_is_that_of_the_images_drawn_in_pairs() -> None:
+    random = np.random.default_rng(1)
+    second = random.uniform(0, 1, 2000)
+    low, high = bootstrap_difference_interval(second + random.normal(0.02, 0.1, 2000), second)
+    assert low < 0.02 < high
+    assert high - low == pytest.approx(2 * 1.96 * 0.1 / 2000**0.5, rel=0.15)  # the spread of `second` cancels out
+    assert bootstrap_difference_interval(second, second) == (0.0, 0.0)

@@ -32,7 +32,7 @@ def test_a_network_maps_the_device_s_images_to_seven_scores(name: NetworkName) -
     assert network.predict(random_inputs(2), verbose=0).sum(axis=1) == pytest.approx([1.0, 1.0], abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["cnn", "cnn-residual-32", "bilstm", "hero"])
+@pytest.mark.parametrize("name", ["cnn", "cnn-bilstm-residual", "cnn-residual-32", "bilstm", "hero"])
 def test_a_network_converts_to_int8_with_operations_that_devices_support(name: NetworkName) -> None:
     """test_export covers the CNN-BiLSTM."""
     operations = operation_names(convert(NETWORKS[name](), "int8", random_inputs(8)))

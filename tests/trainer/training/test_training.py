@@ -2,6 +2,7 @@ import csv
 from pathlib import Path
 
 import keras
+import msgspec
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from mien.trainer.models.networks import hero, hero_member
 from mien.trainer.recipe import Recipe
 from mien.trainer.run_folder import RunFolder
 from mien.trainer.training.training import train
+from mien.trainer.training.validation import validation_set
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -44,6 +46,17 @@ def test_the_best_epoch_is_saved_not_the_last(tmp_path: Path, data: Dataset) -> 
     predict, _ = load_predictor(run.best_file)
     accuracy = float((predict(held_out.images).argmax(axis=1) == held_out.labels).mean())
     assert accuracy == pytest.approx(best_accuracy)
+
+
+def test_a_recipe_with_corruptions_chooses_its_epoch_on_clean_and_on_corrupted_images(data: Dataset) -> None:
+    images, targets = validation_set(data, QUICK_RECIPE)
+    assert images is data.images
+    corrupting = msgspec.structs.replace(QUICK_RECIPE, corruption_probability=0.5)
+    doubled, doubled_targets = validation_set(data, corrupting)
+    assert np.array_equal(doubled[: len(data)], images)
+    assert np.array_equal(doubled_targets, np.concatenate([targets, targets]))
+    assert (doubled[len(data) :] != images).any(axis=(1, 2)).mean() > 0.9
+    assert np.array_equal(doubled, validation_set(data, corrupting)[0])
 
 
 def test_hero_s_members_are_trained_separately_and_predict_together(tmp_path: Path, data: Dataset) -> None:
