@@ -89,8 +89,7 @@ def test_collectors_of_one_folder_do_not_throw_each_other_out(
             stack.enter_context(running_collector(one))
             hallway.wait_online()
         send_rows(hallway, 1, 20)
-        for one in alone:
-            wait_for(lambda log=one.database: _count_rows(log) == 20)
+        wait_for(lambda: all(_count_rows(one.database) == 20 for one in alone))
     assert thrown_out(broker_log) == set()
 
 

@@ -91,7 +91,7 @@ def plot_corruptions(results: Sequence[CorruptionScore], title: str) -> Figure:
     axes.axvline(results[0].ferplus_majority, color="gray", linestyle="--", label=results[0].corruption)
     axes.invert_yaxis()
     axes.set(xlabel="share of images", title=title, xlim=(0, 1))
-    axes.legend(loc="lower left")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=3)
     return figure
 
 

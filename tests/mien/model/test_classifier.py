@@ -58,7 +58,7 @@ def test_the_model_id_is_the_hash_of_its_weights(classifier: Classifier) -> None
 
 
 def test_the_default_model_is_a_cnn_bilstm_of_this_repository(classifier: Classifier) -> None:
-    assert classifier.card.network == "cnn-bilstm"
+    assert classifier.card.network == "cnn-bilstm-residual"
     assert classifier.card.evaluation.split == "PublicTest"
     assert classifier.card.evaluation.accuracy >= 0.60
 
