@@ -2,12 +2,10 @@
 
 import subprocess
 import sys
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from dashboard_process import DashboardProcess
 from samples import make_observation
@@ -55,15 +53,6 @@ def check_unchanged(folder: Path) -> None:
         assert len(log.sql("SELECT device FROM emotion_log")) == 1
 
 
-def fetch(url: str) -> tuple[int, bytes]:
-    """Status and body of an answer, whether it is an error or not."""
-    try:
-        with urllib.request.urlopen(url, timeout=20) as response:
-            return response.status, response.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
-
-
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize(
     "parameter", ["device", "emotion", "model", "capture", "start", "after", "timezone", "min_confidence"]
@@ -71,9 +60,8 @@ def fetch(url: str) -> tuple[int, bytes]:
 def test_no_parameter_of_the_api_reaches_the_database_as_sql(
     folder: Path, dashboard: DashboardProcess, parameter: str, attack: str
 ) -> None:
-    query = urllib.parse.urlencode({parameter: attack, "limit": 5})
-    status, body = fetch(f"{dashboard.url}/api/observations?{query}")
-    assert 400 <= status < 500 or b'"observations":[]' in body
+    response = httpx.get(f"{dashboard.url}/api/observations", params={parameter: attack, "limit": 5}, timeout=20)
+    assert 400 <= response.status_code < 500 or response.json()["observations"] == []
     check_unchanged(folder)
 
 
