@@ -47,8 +47,10 @@ def collect(
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    metrics = Metrics()
-    with DatabaseLocation.parse(settings.database).collector_lock(), metrics.serve(settings.metrics_port):
+    metrics, location = Metrics(), DatabaseLocation.parse(settings.database)
+    if location.path is not None:  # the disk of a PostgreSQL server cannot be seen from here
+        metrics.watch_disk(location.path.absolute().parent)
+    with location.collector_lock(), metrics.serve(settings.metrics_port):
         engine = open_for_writing(settings.database)
         try:
             Collector(settings, store=Store(engine), metrics=metrics).run(stopping)

@@ -1,10 +1,12 @@
 """The collector's metrics for Prometheus."""
 
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
@@ -40,12 +42,18 @@ class Metrics:
         self.online = gauge("online", "1 while online, 0 while it stores nothing.")
         self.devices = DeviceGauges(self.registry)
         self.busy = gauge("busy", "1 while it stores nothing, by reason: database or clock.", ["reason"])
-
         self.certificate_expiry = gauge(
             "certificate_expiry_timestamp_seconds",
             "When a certificate expires (Unix time): of the authority, the MQTT broker, this collector.",
             ["certificate"],
         )
+
+    def watch_disk(self, folder: Path) -> None:
+        """Show the free space on the disk of a folder, as it is whenever the metrics are read."""
+        disk_free = Gauge(
+            "disk_free_bytes", "Free space on the disk of the emotion log.", registry=self.registry, namespace="mien"
+        )
+        disk_free.set_function(lambda: shutil.disk_usage(folder).free)
 
     def record_expiries(self, expiries: Mapping[str, datetime]) -> None:
         """Show when each certificate expires, by name."""

@@ -34,6 +34,7 @@ tests:
       - {{series: 'mien_device_report_timestamp_seconds{{device="stuck"}}', values: '0x60'}}
       - {{series: 'mien_device_clock_synced{{device="lost"}}', values: '0x60'}}
       - {{series: 'mien_device_disk_free_bytes{{device="full"}}', values: '1000000x60'}}
+      - {{series: 'mien_disk_free_bytes{{job="mien"}}', values: '2000000000x30 1000000x30'}}
       - {{series: 'mien_gaps{{device="torn"}}', values: '0x30 5x30'}}
       - {{series: 'mien_device_dropped_rows{{device="brimful"}}', values: '0x30 5x30'}}
       - {{series: 'mien_discarded_rows_total{{device="flooder"}}', values: '0x50 1+9x10'}}
@@ -47,6 +48,7 @@ FIRING = {
     "MienCollectorBusy": ['reason="clock"'],
     "MienDeviceSilent": ['device="quiet"', 'device="stuck"'],
     "MienDeviceClock": ['device="lost"'],
+    "MienServerDisk": [""],
     "MienDeviceDisk": ['device="full"'],
     "MienGaps": ['device="torn"'],
     "MienOutboxOverflow": ['device="brimful"'],
@@ -60,6 +62,7 @@ def test_the_collector_has_each_metric_that_an_alert_names(server: ServerFolder)
     rules = _rules(server)
     named = {name for rule in rules for name in re.findall(r"\bmien_\w+", rule["expr"])}
     metrics = Metrics()
+    metrics.watch_disk(server.path)
     status = encode_device_status(DeviceStatus(state="online", agent="0.1.0", model=""))
     metrics.devices.record("hallway", "status", status, 1000)
     metrics.devices.record("hallway", "health", encode_health(HEALTH), 1000)
@@ -99,14 +102,17 @@ def test_prometheus_accepts_the_alerts(server: ServerFolder, promtool: str) -> N
 
 def test_each_alert_fires_for_its_cause_only(tmp_path: Path, server: ServerFolder, promtool: str) -> None:
     samples = ", ".join(
-        f"{{labels: '{{alertname=\"{name}\",{label}}}', value: 1}}"
-        for name, labels in FIRING.items()
-        for label in labels
+        f"{{labels: '{_label_set(name, label)}', value: 1}}" for name, labels in FIRING.items() for label in labels
     )
     test = tmp_path / "test.yaml"
     test.write_text(PROMTOOL_TEST.format(rules=server.path / "prometheus-rules.yaml", samples=samples))
     result = subprocess.run([promtool, "test", "rules", test], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def _label_set(name: str, label: str) -> str:
+    labels = [f'alertname="{name}"', *([label] if label else [])]
+    return f"{{{', '.join(labels)}}}"
 
 
 def _rules(server: ServerFolder) -> list[dict[str, str]]:
