@@ -38,7 +38,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_contains_every_source_file_and_the_model(wheel: Path) -> None:
     expected = {"mien/model/default.tflite", "mien/py.typed", "mien/trainer/report/report.html"}
     expected |= {"mien/edge/camera/portrait.jpg", "mien/edge/camera/portrait.txt", "mien/deploy/installer/install.sh"}
-    server = ("Dockerfile", "compose.yaml", "datasette.yaml", "privacy_notice.html")
+    server = ("Dockerfile", "compose.yaml", "datasette.yaml", "privacy_notice.html", "prometheus-rules.yaml")
     expected |= {f"mien/deploy/server/{name}" for name in server}
     for folder in ("broker/web/static", "deploy/server/grafana", "deploy/packaging/locks"):
         expected |= {f"mien/{folder}/{file.name}" for file in (ROOT / folder).iterdir()}

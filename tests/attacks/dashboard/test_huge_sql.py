@@ -40,9 +40,11 @@ HUGE = [("sqlite", name) for name in HUGE_ON_SQLITE] + [("postgresql", name) for
 
 def query(log: str, statement: str, *options: str) -> tuple[int, str, int]:
     """The exit code of `mien query` as a process of its own, what it printed on stderr, and its peak memory in MiB."""
+    # Not ru_maxrss, which begins with the memory of the process that started this one.
     code = (
-        "import resource, sys; from mien.cli import main; code = main(sys.argv[1:]); "
-        "print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr); sys.exit(code)"
+        "import sys; from mien.cli import main; code = main(sys.argv[1:]); "
+        "(peak,) = (line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')); "
+        "print('peak', int(peak) // 1024, file=sys.stderr); sys.exit(code)"
     )
     arguments = [sys.executable, "-c", code, "query", "--db", log, "--sql", statement, *options]
     result = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=120)
