@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Literal
@@ -14,6 +13,7 @@ import msgspec
 from mien.broker.database.encoding import to_epoch_ms
 from mien.broker.intake.acknowledgements import Acknowledgements
 from mien.broker.intake.device_log import DeviceLog
+from mien.broker.intake.discarded_rows import DiscardedRows
 from mien.broker.intake.erased_devices import ErasedDevices
 from mien.broker.intake.fair_queue import MAX_WAITING_BYTES
 from mien.broker.intake.inbox import Inbox
@@ -48,8 +48,6 @@ GAP_CHECK_S = 60.0
 """Between two counts of the gaps: as often as devices report their health."""
 CLEARING_CHECK_S = 60.0
 """Between two searches for erased devices whose retained messages are to be cleared."""
-DISCARDED_SAVE_S = 60.0
-"""Between two updates of the numbers of discarded rows in the log."""
 RETRY_S = 1.0
 """Between two attempts to commit while the database fails."""
 
@@ -103,18 +101,13 @@ class Collector:
         self._inbox = Inbox(self._topics, max_waiting_bytes=max_waiting_bytes)
         self._erased_devices = ErasedDevices(self._topics)
         self._next_clearing_s = 0.0
-        self._unsaved_discarded: Counter[str] = Counter()
-        self._discarded_saved_s = -DISCARDED_SAVE_S
         self._rejected_log = DeviceLog(log, "rejected messages of %(device)s: %(count)d, the last because: %(detail)s")
         self._unconfirmed_log = DeviceLog(
             log,
             "not answered yet, messages of %(device)s: %(count)d, the last because: %(detail)s, "
             'which nothing confirms; see `timedatectl`, or set clock = "trusted" if it is right',
         )
-        self._discarded_log = DeviceLog(
-            log,
-            "discarded rows of %(device)s: %(count)d; it sends faster than they can be stored, and has to send again",
-        )
+        self._discarded_rows = DiscardedRows(lambda rows: store.save_discarded(rows, self._clock.wall_ms()))
         self._home_assistant = (
             HomeAssistant(settings.discovery_prefix, self._topics) if settings.discovery_prefix else None
         )
@@ -351,19 +344,8 @@ class Collector:
         for device, count in self._inbox.take_discarded().items():
             name = to_printable(device)
             self._metrics.discarded.labels(name).inc(count)
-            self._discarded_log.add(name, count)
-            self._unsaved_discarded[device] += count
-        self._discarded_log.write(is_last=is_last)
-        now_s = time.monotonic()
-        if not self._unsaved_discarded or (now_s - self._discarded_saved_s < DISCARDED_SAVE_S and not is_last):
-            return
-        self._discarded_saved_s = now_s
-        try:
-            self._store.save_discarded(self._unsaved_discarded, self._clock.wall_ms())
-        except DatabaseError as error:
-            log.error("%s", error)
-            return
-        self._unsaved_discarded.clear()
+            self._discarded_rows.add(name, count)
+        self._discarded_rows.report(is_last=is_last)
 
     def _acknowledge(self, batch: Sequence[IncomingMessage], decisions: dict[MessageKey, str | None]) -> None:
         """Acknowledge what is committed, and count what is rejected for the log."""
