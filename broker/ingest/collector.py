@@ -97,7 +97,11 @@ class Collector:
         self._was_online = False
         """Whether the MQTT broker has had this collector's status."""
         self._is_state_saved = False
+        self._failing_since_s: float | None = None
+        """Since when the database has failed."""
         self._device_states: DeviceStates = {}
+        self._is_flooded = False
+        """Whether a device lately sent more rows than can wait."""
         self._inbox = Inbox(self._topics, max_waiting_bytes=max_waiting_bytes)
         self._erased_devices = ErasedDevices(self._topics)
         self._next_clearing_s = 0.0
@@ -143,18 +147,15 @@ class Collector:
                 batch = self._judgeable(self._collect_batch(stopping))
                 if batch:
                     self._commit(batch, stopping)
-                self._save_collector_state()
+                self._save_states()
                 self._report_discarded()
                 self._rejected_log.write()
                 self._unconfirmed_log.write()
-                if self._device_states:
-                    self._save_device_states()
-                self._clear_erased_devices()
                 if expiries := self._certificates.check(self._connection.broker_certificate):
                     self._metrics.record_expiries(expiries)
                 self._retention.run(self._clock.retention_ms)
             self._publish_status("offline", wait_s=2.0)
-            self._save_collector_state()
+            self._save_states()
             self._report_discarded(is_last=True)
             self._rejected_log.write(is_last=True)
             self._unconfirmed_log.write(is_last=True)
@@ -182,8 +183,9 @@ class Collector:
         """The rows of `batch_s`, or a full batch; other events are handled on the way."""
         if not self._inbox.wait(self._batch_s):
             return []
-        if self._inbox.waiting_rows < BATCH_SIZE:
-            # Sleep until the batch is due: waking up for every message costs as much as storing it.
+        if self._inbox.waiting_rows < BATCH_SIZE or self._is_flooded:
+            # Sleep until the batch is due: waking up for every message costs as much as storing it. In a flood, reading
+            # comes first: what the MQTT broker discards as its queue is full is not the flooder's alone.
             stopping.wait(self._batch_s)
         for event in self._inbox.take_events():
             self._handle_event(event)
@@ -248,7 +250,6 @@ class Collector:
 
     def _commit(self, batch: Sequence[IncomingMessage], stopping: threading.Event) -> None:
         """Commit and acknowledge; while the database fails, publish `busy` and retry: the devices keep their rows."""
-        failing_since_s = None
         while True:
             begun_s = time.monotonic()
             try:
@@ -256,41 +257,50 @@ class Collector:
                 break
             except DatabaseError as error:
                 log.error("%s; trying again", error)
-                failing_since_s = failing_since_s or begun_s
-                if self._state != "busy" and time.monotonic() - failing_since_s >= BUSY_AFTER_S:
+                self._failing_since_s = self._failing_since_s or begun_s
+                if self._state != "busy" and time.monotonic() - self._failing_since_s >= BUSY_AFTER_S:
                     self._publish_status("busy", "database")
                 if stopping.wait(RETRY_S):
                     return
+        self._failing_since_s = None
         if self._state != "online":
             self._publish_status("online")
         self._acknowledge(batch, outcome.decisions)
         self._metrics.record_commit(batch, outcome, time.monotonic() - begun_s)
 
-    def _save_device_states(self) -> None:
-        """Store the devices' retained messages; if that fails, they are stored together with the next ones."""
+    def _save_states(self) -> None:
+        """Write what goes beside the rows; from the first failure on, the next round does: a locked log makes each
+        attempt wait, and rows come first."""
+        begun_s = time.monotonic()
         try:
-            self._store.save_device_states(self._device_states)
-            if time.monotonic() - self._gaps_counted_s >= GAP_CHECK_S:
-                self._gaps_counted_s = time.monotonic()
-                for device, missing in self._store.count_gaps().items():
-                    self._metrics.gaps.labels(device).set(missing)
+            self._save_collector_state()
+            self._save_device_states()
+            self._clear_erased_devices()
         except DatabaseError as error:
             log.error("%s", error)
+            self._failing_since_s = self._failing_since_s or begun_s
+        else:
+            self._failing_since_s = None
+
+    def _save_device_states(self) -> None:
+        """Store the devices' retained messages, and count the gaps when that is due."""
+        if not self._device_states:
             return
+        self._store.save_device_states(self._device_states)
         self._device_states.clear()
+        if time.monotonic() - self._gaps_counted_s >= GAP_CHECK_S:
+            self._gaps_counted_s = time.monotonic()
+            for device, missing in self._store.count_gaps().items():
+                self._metrics.gaps.labels(device).set(missing)
 
     def _clear_erased_devices(self) -> None:
         """Clear once a minute what the MQTT broker retains of wholly erased devices."""
-        try:
-            for device, cleared_ms in self._erased_devices.take_cleared().items():
-                self._store.mark_cleared(device, cleared_ms)
-            if time.monotonic() < self._next_clearing_s:
-                return
-            self._next_clearing_s = time.monotonic() + CLEARING_CHECK_S
-            devices = self._store.find_uncleared()
-        except DatabaseError as error:
-            log.error("%s", error)
+        for device, cleared_ms in self._erased_devices.take_cleared().items():
+            self._store.mark_cleared(device, cleared_ms)
+        if time.monotonic() < self._next_clearing_s:
             return
+        self._next_clearing_s = time.monotonic() + CLEARING_CHECK_S
+        devices = self._store.find_uncleared()
         messages = self._erased_devices.clear(devices)
         if self._home_assistant:
             messages += [self._home_assistant.forget_device(device) for device in devices]
@@ -327,21 +337,19 @@ class Collector:
         return [message for message in batch if message.reject_reason != "clock"]
 
     def _save_collector_state(self) -> None:
-        """Write a changed state into the log; if that fails, with the next batch."""
+        """Write a changed state into the log."""
         if self._is_state_saved:
             return
-        try:
-            self._store.save_collector_state(
-                self._settings.name, self._status(self._state, self._reason), self._clock.wall_ms()
-            )
-        except DatabaseError as error:
-            log.error("%s", error)
-            return
+        self._store.save_collector_state(
+            self._settings.name, self._status(self._state, self._reason), self._clock.wall_ms()
+        )
         self._is_state_saved = True
 
     def _report_discarded(self, *, is_last: bool = False) -> None:
         """Name the devices that send too much: in the metrics at once, in the logs about once a minute."""
-        for device, count in self._inbox.take_discarded().items():
+        discarded = self._inbox.take_discarded()
+        self._is_flooded = bool(discarded)
+        for device, count in discarded.items():
             name = to_printable(device)
             self._metrics.discarded.labels(name).inc(count)
             self._discarded_rows.add(name, count)

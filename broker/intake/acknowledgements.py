@@ -34,4 +34,4 @@ class Acknowledgements:
             )
             topic = topics.acknowledgement(device)
             for payload in encode_acknowledgements(acknowledgement, max_payload_bytes(topic)):
-                yield Message(topic, payload)
+                yield Message(topic, payload, at_most_once=True)  # a lost one is asked for: the row is sent again

@@ -4,6 +4,7 @@ import logging
 import socket
 import ssl
 import threading
+import time
 from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage
@@ -106,6 +107,14 @@ class MqttClient(Client):
     def find_unacknowledged(self, message_id: int) -> MQTTMessage | None:
         """A message that the broker has not acknowledged yet, or does just now."""
         return self._out_messages.get(message_id)
+
+    def oldest_unacknowledged_s(self) -> float:
+        """For how long the broker has left the oldest message unacknowledged; 0 if there is none."""
+        with self._out_message_mutex:
+            oldest = next(iter(self._out_messages.values()), None)
+        if oldest is None or oldest.state is not MessageState.MQTT_MS_WAIT_FOR_PUBACK:
+            return 0.0
+        return time.monotonic() - oldest.timestamp
 
     def unacknowledged(self) -> list[MQTTMessage]:
         """The messages that were sent and that the broker has not acknowledged."""

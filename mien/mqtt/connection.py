@@ -120,6 +120,11 @@ class Connection:
         client = self._client
         if client is None or not self._is_ready:
             return False
+        timeout_s = self._timings.acknowledgement_timeout_s
+        if client.oldest_unacknowledged_s() > timeout_s:
+            self._end_reason = f"the MQTT broker has not acknowledged a message for {timeout_s:g} s: connecting again"
+            client.disconnect()
+            return False
         return self._outgoing.publish(client, message, wait_s)
 
     def _run(self) -> None:

@@ -6,11 +6,13 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message to publish at QoS 1, or at QoS 0 if the broker accepts no other."""
+    """A message to publish at QoS 1, or at QoS 0 if the broker accepts no other or `at_most_once` is set."""
 
     topic: str
     payload: bytes
     retain: bool = False
+    at_most_once: bool = False
+    """For what is asked for again if it is lost: it takes no place among the unacknowledged messages."""
     content: str = ""
     """What it is, for a log line that says it could not be sent; if empty, the line names its topic."""
 

@@ -48,7 +48,7 @@ class Outgoing:
         publication = client.publish(
             message.topic,
             message.payload,
-            qos=limits.qos,
+            qos=0 if message.at_most_once else limits.qos,
             retain=message.retain and limits.has_retained_messages,
         )
         if publication.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:

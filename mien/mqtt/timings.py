@@ -11,6 +11,9 @@ class ConnectionTimings:
     """For the TCP connection and the TLS handshake."""
     subscribe_timeout_s: float = 5.0
     """A broker that has not granted the subscriptions by then does not support this version of MQTT, or hangs."""
+    acknowledgement_timeout_s: float = 20.0
+    """A broker that leaves a message unacknowledged for longer has lost the acknowledgement, as mosquitto does with
+    whatever it sends to a client whose queue is full; it never comes, and only a new connection helps."""
     short_connection_s: float = 5.0
     """A connection that ends within this time counts as a failure; several in a row may mean another client with the
     same client ID."""

@@ -28,7 +28,7 @@ class Device:
 
     def wait_connected(self) -> None:
         """Wait until the broker has granted the subscriptions."""
-        assert isinstance(self._events.get(timeout=15), Connected)
+        assert isinstance(self._events.get(timeout=30), Connected)
 
     def wait_online(self) -> None:
         """Wait until a collector is online."""
@@ -37,13 +37,13 @@ class Device:
 
     def status(self) -> CollectorStatus:
         while True:
-            event = self._events.get(timeout=15)
+            event = self._events.get(timeout=30)
             if isinstance(event, Received) and event.topic.endswith("/status"):
                 return decode_collector_status(event.payload)
 
     def acknowledgement(self) -> Acknowledgement:
         while True:
-            event = self._events.get(timeout=15)
+            event = self._events.get(timeout=30)
             if isinstance(event, Received) and event.topic.endswith("/ack"):
                 self.acknowledgement_bytes.append(len(event.payload))
                 return decode_acknowledgement(event.payload)

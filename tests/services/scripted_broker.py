@@ -34,7 +34,8 @@ class ScriptedBroker:
     connack_reason: int = 0
     suback_reason: int = 1
     """The granted QoS, or why no subscription is granted."""
-    puback_reason: int = 0
+    puback_reason: int | None = 0
+    """None: it acknowledges nothing."""
     end_reason: int | None = None
     """With which it disconnects each client as soon as it has subscribed."""
     publications: list[Publication] = field(default_factory=list)
@@ -80,8 +81,9 @@ class ScriptedBroker:
                         client.sendall(_packet(0xE0, bytes([self.end_reason, 0])))
                         return
                 elif kind == PUBLISH:
-                    if message_id := self._receive(header[0], content):
-                        client.sendall(_packet(0x40, message_id + bytes([self.puback_reason, 0])))
+                    message_id, reason = self._receive(header[0], content), self.puback_reason
+                    if message_id and reason is not None:
+                        client.sendall(_packet(0x40, message_id + bytes([reason, 0])))
                 elif kind == PINGREQ:
                     client.sendall(b"\xd0\x00")
 

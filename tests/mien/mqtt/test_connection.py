@@ -232,3 +232,22 @@ def test_another_client_with_the_same_name_is_suspected_if_the_broker_gives_no_r
         assert "is also named one: rename or stop one of them" in reports[0].reason
         if protocol == "3.1.1":
             assert isinstance(reports[0], Suspected)
+
+
+def test_a_broker_that_loses_acknowledgements_is_connected_to_again() -> None:
+    timings = ConnectionTimings(first_retry_s=0.1, acknowledgement_timeout_s=0.2)
+    with (
+        ScriptedBroker(puback_reason=None) as broker,
+        connection_and_events(MqttSettings(port=broker.port), timings=timings) as (connection, events),
+    ):
+        next_event(events, Connected)
+        assert connection.publish(Message("t/ack", b"", at_most_once=True))
+        time.sleep(0.3)
+        assert connection.publish(Message("t/a", b""))  # what needs no acknowledgement does not count
+        time.sleep(0.3)
+        assert not connection.publish(Message("t/a", b""))
+        reason = "the MQTT broker has not acknowledged a message for 0.2 s: connecting again"
+        assert next_event(events, Disconnected) == Disconnected(reason)
+        next_event(events, Connected)
+        assert connection.publish(Message("t/a", b""))
+    assert [publication.qos for publication in broker.publications][:2] == [0, 1]
