@@ -18,7 +18,7 @@ ARM64_TESTS := $(addprefix edge/,camera/test_factory.py camera/test_frame.py com
 	$(addprefix mien/,face_detection/test_haar.py messages/test_observation.py model/test_classifier.py \
 	model/test_preprocessing.py)
 
-.PHONY: demo quick test test-all test-attacks test-arm64 test-flash faults fuzz lint locks system clean
+.PHONY: demo docs quick test test-all test-attacks test-arm64 test-flash faults fuzz lint locks system clean
 
 demo: $(VENV)/demo ## run the whole path on this machine; hand flags on with DEMO="--seconds 20"
 	@$(BIN)/mien demo $(DEMO)
@@ -43,6 +43,11 @@ test-arm64: $(VENV)/test $(VENV)/arm64/python ## run the device's tests as a Pi'
 
 test-flash: $(VENV)/test $(VENV)/arm64/python ## flash a card's image, install from it on an emulated Pi, see its rows arrive
 	$(BIN)/python -m pytest tests/flash $(TEST)
+
+docs: $(VENV)/docs ## check the spelling, build the documentation site; a warning is an error
+	$(BIN)/codespell
+	$(BIN)/sphinx-build -q -W --keep-going -c docs . .site
+	@echo "see .site/docs/index.html"
 
 faults: $(VENV)/test ## kill everything at random and look for every observation: make faults KILLS=500 SEED=1
 	PYTHONPATH=tests/support:tests/services $(BIN)/python tests/faults/harness.py $(KILLS) $(SEED) $(FAULTS)
@@ -70,7 +75,7 @@ system: ## install with apt what the tests need besides Python; as root
 		chromium dbus dosfstools mmdebstrap mosquitto mtools openssl postgresql prometheus sqlite3 systemd
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) .site build *.egg-info
 
 $(VENV)/arm64/python: pyproject.toml tests/arm64/prepare.sh | $(VENV)/test
 	@echo "unpacking a Pi's Python and packages into $(VENV)/arm64: two minutes, once"

@@ -17,6 +17,9 @@ from mien.settings.struct_fields import field_docstrings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+MAX_README_LINES = 150
 
 
 def command_names() -> list[str]:
@@ -30,17 +33,17 @@ def command_names() -> list[str]:
 
 
 @pytest.mark.parametrize("name", command_names())
-def test_every_command_has_help_and_is_in_the_readme(name: str) -> None:
+def test_every_command_has_help_and_is_documented(name: str) -> None:
     command = get_command(create_app()[0])
     for part in name.split():
         command = command.commands[part]  # type: ignore[attr-defined]
     assert command.help
     for parameter in command.params:
         assert getattr(parameter, "help", None), f"mien {name}: {parameter.name} has no help"
-    assert f"mien {name}" in README
+    assert f"`mien {name}`" in COMMANDS
 
 
-def test_every_topic_is_in_the_readme() -> None:
+def test_every_topic_is_documented() -> None:
     topics = Topics()
     for topic in (
         topics.observation("<device>"),
@@ -50,12 +53,12 @@ def test_every_topic_is_in_the_readme() -> None:
         topics.device_motion("<device>"),
         topics.collector_status("<name>"),
     ):
-        assert f"`{topic}`" in README
+        assert f"`{topic}`" in ARCHITECTURE
 
 
-def test_every_exit_code_is_in_the_readme() -> None:
+def test_every_exit_code_is_documented() -> None:
     codes = {error.exit_code for error in vars(mien.errors).values() if _is_error_class(error)}
-    table = re.findall(r"^\| (\d+) \|", README, re.MULTILINE)
+    table = re.findall(r"^\| (\d+) \|", COMMANDS, re.MULTILINE)
     assert {str(code) for code in codes} <= set(table)
 
 
@@ -106,6 +109,15 @@ def test_the_options_of_train_are_the_fields_of_the_recipe() -> None:
         assert option.help.startswith(docstrings[name].partition(". ")[0])
 
 
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= MAX_README_LINES
+
+
+def test_every_document_is_linked_from_the_readme() -> None:
+    for document in {*(ROOT / "docs").glob("*.md")} - {ROOT / "docs" / "index.md"}:
+        assert f"](docs/{document.name})" in README, f"link docs/{document.name} from the README"
+
+
 def test_links_to_files_lead_to_existing_files() -> None:
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text(encoding="utf-8")):
@@ -114,7 +126,7 @@ def test_links_to_files_lead_to_existing_files() -> None:
 
 def test_the_readme_s_steps_are_those_that_make_test_flash_runs() -> None:
     tested = (ROOT / "deploy" / "README.md").read_text().splitlines()
-    section = README.split("## Run it for real")[1].split("## Read files")[0]
+    section = README.split("## On a real Raspberry Pi")[1].split("\n## ")[0]
     documented = [
         line for line in section.splitlines() if line.startswith(("mien server", "mien device", "mien flash", "sudo "))
     ]

@@ -1,4 +1,4 @@
-"""The README shows the real output of `mien query`, for a log that is created here."""
+"""docs/queries.md shows the real output of `mien query`, for a log that is created here."""
 
 import os
 import random
@@ -20,17 +20,16 @@ from mien.broker.ingest.store import Store
 from mien.emotions import EMOTIONS, Emotion
 from mien.messages.observation import Observation, Scores, encode_observation
 
-README = (Path(__file__).parents[3] / "README.md").read_text()
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "queries.md").read_text()
 EMOTIONS_BY_DEVICE: dict[str, tuple[Emotion, ...]] = {
     "hallway": ("happy", "neutral", "surprise"),
     "kitchen": ("neutral", "happy"),
 }
 
 
-def readme_examples() -> list[tuple[str, str]]:
-    """The README's commands and the output below each."""
-    section = README.split("## Query the log")[1].split("\n## ")[0]
-    return re.findall(r"^\$ mien (query .*)\n((?:(?!\$|```).*\n)+)", section, re.MULTILINE)
+def documented_examples() -> list[tuple[str, str]]:
+    """The document's commands and the output below each."""
+    return re.findall(r"^\$ mien (query .*)\n((?:(?!\$|```).*\n)+)", DOCUMENT, re.MULTILINE)
 
 
 @pytest.fixture
@@ -72,12 +71,12 @@ def observe_visits(device: str, emotions: tuple[Emotion, ...]) -> Iterator[Obser
                 )
 
 
-def test_the_readme_has_examples() -> None:
-    assert len(readme_examples()) >= 2
+def test_the_document_has_examples() -> None:
+    assert len(documented_examples()) >= 2
 
 
-@pytest.mark.parametrize(("command", "output"), readme_examples())
-def test_the_readme_shows_the_real_output(log: Path, command: str, output: str) -> None:
+@pytest.mark.parametrize(("command", "output"), documented_examples())
+def test_the_document_shows_the_real_output(log: Path, command: str, output: str) -> None:
     process = subprocess.run(
         [Path(sys.executable).parent / "mien", *shlex.split(command)],
         cwd=log,
@@ -88,4 +87,4 @@ def test_the_readme_shows_the_real_output(log: Path, command: str, output: str) 
         check=True,
     )
     lines = "".join(f"{line.rstrip()}\n" for line in (process.stdout + process.stderr).splitlines())
-    assert lines == output, "paste the real output into the README"
+    assert lines == output, "paste the real output into docs/queries.md"
