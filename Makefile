@@ -18,7 +18,7 @@ ARM64_TESTS := $(addprefix edge/,camera/test_factory.py camera/test_frame.py com
 	$(addprefix mien/,face_detection/test_haar.py messages/test_observation.py model/test_classifier.py \
 	model/test_preprocessing.py)
 
-.PHONY: demo docs quick test test-all test-attacks test-arm64 test-flash faults fuzz lint locks system clean
+.PHONY: demo docs quick test test-all test-attacks test-arm64 test-flash faults fuzz lint locks release system clean
 
 demo: $(VENV)/demo ## run the whole path on this machine; hand flags on with DEMO="--seconds 20"
 	@$(BIN)/mien demo $(DEMO)
@@ -65,6 +65,9 @@ lint: $(VENV)/test ## check style and types, of the tests and benchmarks too
 	cp -r tests benchmarks pyproject.toml $(VENV)/typed/
 	cd $(VENV)/typed && MYPYPATH=$(subst $() ,:,$(addprefix tests/,support services faults flash) benchmarks) \
 		$(CURDIR)/$(BIN)/mypy --cache-dir $(CURDIR)/.mypy_cache --explicit-package-bases mien tests benchmarks
+
+release: $(VENV)/release ## build sdist and wheel into dist/, twice to compare, check and try them; nothing is uploaded
+	$(BIN)/python -m mien.deploy.packaging.release
 
 locks: $(VENV)/test ## lock the newest packages that a device may get; see deploy/packaging/locks
 	$(BIN)/python -m mien.deploy.packaging.lock_files
