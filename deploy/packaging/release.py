@@ -42,7 +42,7 @@ def build(checkout: Path, folder: Path, epoch_s: int) -> list[Path]:
 
 
 def normalize_sdist(content: bytes, epoch_s: int) -> bytes:
-    """The same archive with its files in order, without owners, and with one time; setuptools keeps those of the disk."""
+    """The same archive with its files in order, without owners and with one time; setuptools keeps those on disk."""
     archive = BytesIO()
     with (
         tarfile.open(fileobj=BytesIO(content)) as source,
