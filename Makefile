@@ -8,15 +8,15 @@ KILLS ?= 500
 SEED ?= 1
 FAULTS ?=
 PAYLOADS ?= 1000000
-SLOW_TESTS := arm64 faults flash broker/demo broker/web/test_app.py deploy/server/test_compose.py \
+SLOW_TESTS := arm64 faults flash broker/demo broker/web/test_app.py reports/test_09_resumed_runs.py deploy/server/test_compose.py \
 	deploy/installer/test_power_cut.py edge/commands/test_agent.py edge/test_agent.py mien/messages/test_decoders.py \
 	edge/test_failures.py guards/test_distribution.py \
 	$(addprefix trainer/,commands data/test_fer2013.py evaluation export models report test_run_folder.py training)
 # Not those of the agent's own pace, which an emulated processor cannot keep: the doctor finds it slow, and is right.
 ARM64_TESTS := $(addprefix edge/,camera/test_factory.py camera/test_frame.py commands delivery \
-	vision/test_face_follower.py) \
-	$(addprefix mien/,face_detection/test_haar.py messages/test_observation.py model/test_classifier.py \
-	model/test_preprocessing.py)
+	vision/test_face_follower.py vision/test_recorded_boxes.py vision/test_trajectory.py) \
+	$(addprefix mien/,face_detection/test_haar.py face_detection/test_conformance.py messages/test_observation.py \
+	model/test_classifier.py model/test_preprocessing.py)
 
 .PHONY: demo docs quick test test-all test-attacks test-arm64 test-flash faults fuzz lint locks release system clean
 

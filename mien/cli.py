@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 from importlib.metadata import entry_points, metadata
 from typing import Annotated, Any
 
@@ -9,13 +10,15 @@ import typer
 from typer.core import TyperGroup
 
 from mien.commands.config import config
-from mien.errors import MienError, MissingExtra
+from mien.errors import MienError, MissingExtra, OutputClosed
+from mien.files.standard_output import guard_stdout
 from mien.logging_setup import log_to_stderr
 from mien.version import VERSION
 
 EXIT_CODES = """Exit codes: 0 success; 1 or 2 wrong usage; 3 configuration; 4 model; 5 data; 6 refused by the MQTT
 broker; 7 camera; 8 database or outbox; 9 missing package; 10 training or export; 11 query timed out; 12 too many
-queries at once; 13 a revoked device may still be connected; 130 interrupted."""
+queries at once; 13 a revoked device may still be connected; 14 standard output cannot be written; 130 interrupted;
+141 the reader of a pipe has closed it."""
 
 PANELS = ("Try it", "On the device", "On the server", "Devices and SD cards", "Models", "Configuration")
 """Headings of the help, in order."""
@@ -83,6 +86,16 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code. An error that the user can fix becomes one line on stderr."""
     arguments = sys.argv[1:] if argv is None else argv
     log_to_stderr()
+    guard_stdout()
+    exit_code = _run(arguments)
+    try:
+        sys.stdout.flush()
+    except MienError as error:
+        return _report(error, arguments)
+    return exit_code
+
+
+def _run(arguments: list[str]) -> int:
     app, programs = create_app()
     try:
         app(args=arguments, prog_name="mien")
@@ -107,9 +120,12 @@ def _missing_extra(command: str, program: str, error: ModuleNotFoundError) -> Mi
 
 
 def _report(error: MienError, arguments: list[str]) -> int:
+    if isinstance(error, OutputClosed):
+        return error.exit_code
     if "--json" in arguments:
         line = json.dumps({"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code})
     else:
         line = f"mien: {error}"
-    print(line, file=sys.stderr)
+    with suppress(OSError):  # the disk of its file may be full, too
+        print(line, file=sys.stderr)
     return error.exit_code

@@ -82,3 +82,15 @@ class SessionMayBeOpen(MienError):
     """A device was revoked, but could not be disconnected for certain."""
 
     exit_code = 13
+
+
+class OutputError(MienError):
+    """Standard output cannot be written: the disk is full, for example."""
+
+    exit_code = 14
+
+
+class OutputClosed(MienError):
+    """Whoever read standard output has closed the pipe, as `head` does: no error of anyone, so nothing is printed."""
+
+    exit_code = 141  # what a shell reports for a program that SIGPIPE (13) ended: 128 + 13

@@ -40,7 +40,7 @@ def print_table(
     from rich.markup import escape
     from rich.table import Table
 
-    console = console or (Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH))
+    console = console or Console(file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     if not rows:
         console.print(empty)
         return
@@ -145,6 +145,11 @@ def _to_csv_cell(value: Any, *, without_ms: bool = False) -> Any:
     return f"'{plain}" if is_formula else plain
 
 
+def without_formula_mark(cell: str) -> str:
+    """A cell of CSV without the mark that `print_csv` puts in front of what a spreadsheet would read as a formula."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA_STARTS) else cell
+
+
 def _to_cell(value: Any, *, without_seconds: bool = False) -> str:
     if isinstance(value, datetime):  # without an offset: the whole table is in one time zone
         text = value.strftime("%Y-%m-%d %H:%M" if without_seconds else "%Y-%m-%d %H:%M:%S")
@@ -156,3 +161,17 @@ def _to_cell(value: Any, *, without_seconds: bool = False) -> str:
 def to_printable(text: str) -> str:
     """Text for a terminal: a device's text, or a file's name, must not send control sequences to it."""
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def text_bar(length: int) -> str:
+    """A bar of so many characters, to be printed on standard output."""
+    return symbol("█", "#") * length
+
+
+def symbol(character: str, substitute: str) -> str:
+    """The character, or its substitute in ASCII if the encoding of standard output lacks it."""
+    try:
+        character.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return substitute
+    return character

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mien.atomic_file import atomic_write
 from mien.errors import TrainingError
+from mien.files.atomic_file import atomic_write
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from mien.errors import ConfigurationError, ModelError
+from mien.errors import ConfigurationError, ModelError, UsageError
+from mien.media.file_name import to_text
 from mien.settings.load import to_settings
 
 from .recipe import ModelFile, Recipe
@@ -52,4 +53,26 @@ def compose_recipe(file: Path | None, options: dict[str, Any], run_folder: Path)
             )
         if not Path(path).is_absolute():
             values[name] = os.path.relpath((source / path).resolve(), run_folder.resolve())
+        if (readable := to_text(Path(values[name]))) != values[name]:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} {readable} cannot be recorded in a recipe, it is not UTF-8: rename the file")
     return Recipe(**values)
+
+
+def continue_recipe(recorded: Recipe, options: dict[str, Any], run_folder: Path) -> Recipe:
+    """The recipe by which an unfinished run goes on: as recorded, with more epochs if `options` say so.
+
+    Paths in `options` are relative to the working directory. UsageError names all other options that differ.
+    """
+    differing = []
+    for name, value in options.items():
+        former = getattr(recorded, name)
+        if name == "epochs" and value > former:
+            continue
+        is_file = name in MODEL_FILE_FIELDS and None not in (value, former)
+        if Path(value).resolve() != (run_folder / former).resolve() if is_file else value != former:
+            differing.append(f"--{name.replace('_', '-')} (it has {former})")
+    if differing:
+        hint = "leave these options out, or start a new run with another --run"
+        raise UsageError(f"{run_folder} was started with other values of {', '.join(differing)}: {hint}")
+    return msgspec.structs.replace(recorded, epochs=options.get("epochs", recorded.epochs))

@@ -70,6 +70,11 @@ class RunFolder:
         return self.path / "metrics.json"
 
     @property
+    def corruptions_file(self) -> Path:
+        """What benchmarks/corruptions.py has measured; most runs have none."""
+        return self.path / "corruptions.json"
+
+    @property
     def report_file(self) -> Path:
         return self.path / "report.html"
 
@@ -90,6 +95,10 @@ class RunFolder:
         except OSError as error:
             raise UsageError(f"{self.path} cannot be created ({error.strerror}): name another --run") from error
         _write_json(self.environment_file, environment)
+        self.write_recipe(recipe)
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Record the recipe, also that of a run that goes on for more epochs than it was started for."""
         _write_json(self.recipe_file, recipe)
 
     def check_same_data(self, digest: str) -> None:
@@ -107,7 +116,10 @@ class RunFolder:
     def read_unfinished_recipe(self) -> Recipe:
         """The recipe of an unfinished run. UsageError if there is no run or it is finished."""
         if self.metrics_file.exists():
-            raise UsageError(f"{self.path} contains a finished run: export it or name another folder")
+            raise UsageError(
+                f"{self.path} contains a finished run: export it, or prolong it by N epochs in a new folder, with "
+                f"`mien train --run NEW --recipe {self.path} --init-from {self.model_file} --epochs N`"
+            )
         return self.read_recipe()
 
     def read_recipe(self) -> Recipe:
@@ -122,6 +134,19 @@ class RunFolder:
     def read_metrics(self) -> Metrics:
         """The run's metrics. UsageError if there is no run or it is unfinished, DataError if the file is damaged."""
         return _read_json(self.metrics_file, Metrics, self)
+
+    def read_corruptions(self) -> dict[str, float | str]:
+        """What benchmarks/corruptions.py has measured of the exported model; empty if it has not.
+
+        DataError if the file cannot be read.
+        """
+        if not self.corruptions_file.exists():
+            return {}
+        try:
+            return msgspec.json.decode(self.corruptions_file.read_bytes(), type=dict[str, float | str])
+        except (OSError, msgspec.MsgspecError) as error:
+            hint = "measure it again with benchmarks/corruptions.py --json, or remove it"
+            raise DataError(f"{self.corruptions_file} cannot be read ({error}): {hint}") from error
 
 
 def _write_json(file: Path, content: object) -> None:

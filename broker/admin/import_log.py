@@ -1,12 +1,14 @@
-"""Imports the output of `mien query --format ndjson`, each observation once."""
+"""Imports the observations of an export, each once."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 from sqlalchemy import Connection, Engine, select
 
 from mien.broker.database import schema
@@ -20,7 +22,9 @@ from mien.broker.ingest.decisions import find_decisions
 from mien.broker.ingest.message import IncomingMessage
 from mien.broker.ingest.store import commit
 from mien.errors import DataError
-from mien.messages.observation import Observation
+from mien.messages.observation import Observation, encode_observation
+
+from .exported_rows import FIX_LINE, ExportedRow
 
 BATCH_SIZE = 500
 ACKNOWLEDGED = """
@@ -34,7 +38,7 @@ AND acked_range.first <= line.seq AND acked_range.last >= line.seq
 class ReceivedTime(msgspec.Struct, frozen=True):
     """The column that is not in the message: the collector adds it."""
 
-    received: datetime
+    received: Annotated[datetime, Meta(tz=True)]
 
 
 @dataclass(slots=True)
@@ -48,48 +52,49 @@ class ImportResult:
     """Of a device and a time that were erased from the log."""
 
 
-def import_lines(engine: Engine, lines: Iterable[bytes], name: str, advance: Callable[[int], None]) -> ImportResult:
-    """Store the observations that the log does not have; `advance` is called with the number of bytes processed.
+def import_rows(engine: Engine, rows: Iterator[ExportedRow], name: str) -> ImportResult:
+    """Store the observations that the log does not have.
 
-    Observations whose rows retention deleted are still in the counts, and are not counted again. DataError names the
-    first line that is not an observation; the lines before it are stored. DatabaseError if the log cannot be written.
+    Observations whose rows retention deleted are still in the counts, and are not counted again. DataError as for
+    `read_rows`, or if it names the first line that is not an observation; the lines before it are stored. DatabaseError
+    if the log cannot be written.
     """
     result = ImportResult()
-    numbered = enumerate(lines, 1)
-    while batch := list(islice(numbered, BATCH_SIZE)):
-        messages, error = _decode_lines(batch, name)
+    error: DataError | None = None
+    while error is None:
+        messages, error = _decode_batch(rows, name)
         if messages:
             with write_transaction(engine) as connection:
                 stored, erased = _commit(connection, messages)
             result.stored += stored
             result.erased += erased
             result.known += len(messages) - stored - erased
-        if error:
-            raise error
-        advance(sum(len(line) for _, line in batch))
-    return result
+        elif error is None:
+            return result
+    raise error
 
 
-def _decode_lines(batch: list[tuple[int, bytes]], name: str) -> tuple[list[IncomingMessage], DataError | None]:
+def _decode_batch(rows: Iterator[ExportedRow], name: str) -> tuple[list[IncomingMessage], DataError | None]:
+    """The next observations, none at the end, and the error that ended them early."""
     messages: list[IncomingMessage] = []
-    for number, line in batch:
-        try:
-            if line.strip():
-                messages.append(_decode_line(line))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            hint = "fix or delete that line and import again; the lines before it are stored"
-            return messages, DataError(f"{name}, line {number}: {error}: {hint}")
+    try:
+        for row in islice(rows, BATCH_SIZE):
+            try:
+                messages.append(_decode_row(row))
+            except msgspec.ValidationError as error:
+                raise DataError(f"{name}, line {row.line_number}: {error}: {FIX_LINE}") from error
+    except DataError as error:
+        return messages, error
     return messages, None
 
 
-def _decode_line(line: bytes) -> IncomingMessage:
-    """msgspec.DecodeError if the line is not an observation in the format of `mien query`."""
-    row = msgspec.json.decode(line, type=dict)
-    observation = msgspec.convert(to_message_fields(row), Observation)
-    received_ms = to_epoch_ms(msgspec.convert(row, ReceivedTime).received)
+def _decode_row(row: ExportedRow) -> IncomingMessage:
+    """msgspec.ValidationError if the row is not an observation."""
+    observation = msgspec.convert(to_message_fields(row.fields), Observation, strict=not row.is_text)
+    received_ms = to_epoch_ms(msgspec.convert(row.fields, ReceivedTime).received)
     return IncomingMessage(
         topic="import",
-        payload=line,
+        payload=encode_observation(observation),
         received_ms=received_ms,
         device=observation.device,
         envelope=observation,

@@ -35,12 +35,13 @@ def collect(
     from mien.broker.ingest.metrics import Metrics
     from mien.broker.ingest.store import Store
     from mien.broker.settings import CollectorSettings
-    from mien.settings.load import load_settings
+    from mien.settings.load import load_settings, to_settings
 
     settings = load_settings(config, CollectorSettings) if config else CollectorSettings()
-    overrides = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
-    mqtt = msgspec.structs.replace(settings.mqtt, **overrides)
-    settings = msgspec.structs.replace(settings, mqtt=mqtt, database=database or settings.database)
+    values = msgspec.to_builtins(settings)
+    values["database"] = database or settings.database
+    values["mqtt"] |= {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
+    settings = to_settings(values, CollectorSettings, source=str(config or "options"))
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.freeze()  # what has been imported stays
     gc.set_threshold(GARBAGE_THRESHOLD)

@@ -18,6 +18,7 @@ def dashboard(
     """
     import msgspec
 
+    from mien.broker.predictions.uncertainty import parse_thresholds
     from mien.broker.query import EmotionLog
     from mien.broker.settings import DashboardSettings
     from mien.broker.web.app import create_app
@@ -31,7 +32,12 @@ def dashboard(
     source = str(config or "options")
     settings = to_settings(msgspec.to_builtins(settings) | overrides, DashboardSettings, source=source)
     token = read_token(Path(settings.token_file)) if settings.token_file else None
-    with EmotionLog(settings.database, zone=settings.timezone, timeout_s=settings.query_timeout_s) as log:
+    with EmotionLog(
+        settings.database,
+        zone=settings.timezone,
+        timeout_s=settings.query_timeout_s,
+        thresholds=parse_thresholds(settings.thresholds),
+    ) as log:
         hosts = (settings.host, *settings.hosts)
         app = create_app(log, token=token, hosts=hosts, is_proxied=bool(settings.hosts))
         serve(app, settings, lambda url: typer.echo(f"dashboard: {url}", err=True))

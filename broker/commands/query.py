@@ -1,7 +1,7 @@
 """`mien query`: queries the emotion log from a shell."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +12,7 @@ from mien.errors import UsageError
 from .options import DatabaseOption
 
 if TYPE_CHECKING:
-    from mien.broker.query import EmotionLog, Result
+    from mien.broker.query import EmotionLog, ObservationRow, Result
     from mien.broker.query.filters import FilterOptions
     from mien.broker.query.tail import Tail
 
@@ -49,6 +49,14 @@ def query(
         bool, typer.Option("--follow", help="List new observations as they are stored, until Ctrl-C.")
     ] = False,
     sql: Annotated[str | None, typer.Option(help="Run your own SELECT instead.")] = None,
+    uncertain: Annotated[
+        bool,
+        typer.Option(help="In a table, show predictions below their model's confidence threshold as uncertain."),
+    ] = True,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(help="Another model's threshold, such as 0123456789ab=0.65; can be repeated."),
+    ] = None,
     timezone: Annotated[str | None, typer.Option(help="Such as Europe/Berlin; by default this machine's.")] = None,
     output_format: Annotated[
         str, typer.Option("--format", help="table, csv, json, ndjson (one object per line), parquet or arrow.")
@@ -63,6 +71,7 @@ def query(
     ] = 30.0,
 ) -> None:
     """List observations, or count them by time, emotion, device and model."""
+    from mien.broker.predictions.uncertainty import parse_thresholds
     from mien.broker.query import EmotionLog
     from mien.broker.query.memory_limit import limited_memory
 
@@ -80,15 +89,20 @@ def query(
         "capture": capture,
         "model": model,
     }
-    with EmotionLog(database, zone=timezone, timeout_s=timeout_s) as log, limited_memory() if sql else nullcontext():
+    thresholds = parse_thresholds(threshold or ())
+    with (
+        EmotionLog(database, zone=timezone, timeout_s=timeout_s, thresholds=thresholds) as log,
+        limited_memory() if sql else nullcontext(),
+    ):
+        shown_emotion = log.shown_emotion if uncertain else None
         if follow:
-            _print_new(log.tail(**options), output_format)  # until Ctrl-C
+            _print_new(log.tail(**options), output_format, shown_emotion)  # until Ctrl-C
             return
         pages, source = _run_query(log, options, by=by, limit=limit, list_all=list_all, sql=sql)
         if explain:
             typer.echo(f"source: {source}", err=True)
         if output_format == "table":
-            _print_table(pages, is_listing=not (by or sql), is_sql=sql is not None)
+            _print_table(pages, is_listing=not (by or sql), is_sql=sql is not None, shown_emotion=shown_emotion)
         else:
             from mien.broker.query.export import export_pages
 
@@ -122,13 +136,22 @@ def _run_query(
     return [result], result.source
 
 
-def _print_table(pages: "Iterable[Result[Any]]", *, is_listing: bool, is_sql: bool) -> None:
+def _print_table(
+    pages: "Iterable[Result[Any]]",
+    *,
+    is_listing: bool,
+    is_sql: bool,
+    shown_emotion: "Callable[[ObservationRow], str] | None",
+) -> None:
     from mien.broker.database.columns import SHORT_TABLE
     from mien.broker.query.aggregate import MINUTE_COLUMNS
     from mien.broker.query.observations import NO_OBSERVATIONS, OBSERVATION_NOTE
     from mien.output import print_table
 
-    rows = [row for page in pages for row in page.to_dicts()]
+    if is_listing:
+        rows = [_to_table_row(row, shown_emotion) for page in pages for row in page]
+    else:
+        rows = [row for page in pages for row in page.to_dicts()]
     if is_sql and len(rows) > SQL_TABLE_ROWS:
         typer.echo(f"the first {SQL_TABLE_ROWS} of {len(rows)} rows: add --csv for all", err=True)
         del rows[SQL_TABLE_ROWS:]
@@ -141,7 +164,14 @@ def _print_table(pages: "Iterable[Result[Any]]", *, is_listing: bool, is_sql: bo
     )
 
 
-def _print_new(tail: "Tail", output_format: str) -> None:
+def _to_table_row(
+    row: "ObservationRow", shown_emotion: "Callable[[ObservationRow], str] | None"
+) -> "dict[str, object]":
+    shown = {} if shown_emotion is None else {"emotion": shown_emotion(row)}
+    return row.to_dict() | shown
+
+
+def _print_new(tail: "Tail", output_format: str, shown_emotion: "Callable[[ObservationRow], str] | None") -> None:
     from mien.broker.database.columns import SHORT_TABLE
     from mien.output import print_line, print_ndjson
 
@@ -149,8 +179,8 @@ def _print_new(tail: "Tail", output_format: str) -> None:
         if output_format == "ndjson":
             print_ndjson(observations.to_dicts())
         else:
-            for row in observations.to_dicts():
-                print_line(row, columns=SHORT_TABLE)
+            for row in observations:
+                print_line(_to_table_row(row, shown_emotion), columns=SHORT_TABLE)
         sys.stdout.flush()
 
 

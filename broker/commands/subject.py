@@ -99,10 +99,10 @@ def export_subject(
 
     The field `record` says what each is: observation, count, rejected, loss, state, outbox, erasure. The last is `end`.
     """
-    from mien.atomic_file import SECRET, atomic_write
     from mien.broker.admin.export_subject import export_subject as read_records
     from mien.broker.database.engine import open_for_reading
     from mien.broker.query.filters import parse_time
+    from mien.files.atomic_file import SECRET, atomic_write
     from mien.output import print_ndjson
 
     records = read_records(

@@ -105,9 +105,8 @@ def read_transaction(engine: Engine, name: object = "the emotion log") -> Iterat
         if is_query_timeout(error):
             raise QueryTimeout(QUERY_TIMEOUT_MESSAGE) from error
         if isinstance(error.orig, sqlite3.Error):
-            hint = (
-                "is it an emotion log, and may you read it (SQLite's write-ahead log needs write access to its folder)?"
-            )
+            is_busy = sqlite.is_busy(error.orig)
+            hint = sqlite.find_hint(error.orig) if is_busy else "is it an emotion log, and may you read it?"
         else:
             hint = "is it an emotion log, is PostgreSQL running there, and may you read it?"
         raise DatabaseError(f"{name} cannot be read ({first_line(error)}): {hint}") from error
@@ -120,7 +119,7 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
         with engine.begin() as connection:
             yield connection
     except DBAPIError as error:
-        raise DatabaseError(f"the emotion log cannot be written: {first_line(error)}") from error
+        raise DatabaseError(f"the emotion log cannot be written ({first_line(error)}): {find_hint(error)}") from error
 
 
 def is_query_timeout(error: Exception) -> bool:
@@ -136,15 +135,21 @@ def first_line(error: Exception) -> str:
     return str(getattr(error, "orig", error)).strip().splitlines()[0]
 
 
+def find_hint(error: Exception) -> str:
+    """What to do about an error of the driver or the file system."""
+    original = getattr(error, "orig", error)
+    if isinstance(original, sqlite3.Error):
+        return sqlite.find_hint(original)
+    return postgresql.HINTS.get(getattr(original, "sqlstate", None) or "", "check the database setting and the disk")
+
+
 @contextmanager
 def _database_errors(location: DatabaseLocation) -> Iterator[None]:
     """Turn errors of the driver and the file system into DatabaseError."""
     try:
         yield
     except (DBAPIError, OSError) as error:
-        sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None)
-        hint = postgresql.HINTS.get(sqlstate or "", "check the database setting and the disk")
-        raise DatabaseError(f"{location} cannot be opened ({first_line(error)}): {hint}") from error
+        raise DatabaseError(f"{location} cannot be opened ({first_line(error)}): {find_hint(error)}") from error
 
 
 def _check_file_exists(location: DatabaseLocation) -> None:

@@ -10,12 +10,14 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import QueuePool
 
-from mien.atomic_file import atomic_write
 from mien.errors import DatabaseError
+from mien.files.atomic_file import atomic_write
+from mien.files.sqlite_file import ImmutableConnection, open_read_only, primary_code
 from mien.progress import ProgressReporter, no_progress
 
 from .reader_pool import READER_POOL_OPTIONS
@@ -27,6 +29,17 @@ BACKUP_PAGES = 1000
 """Pages copied between two updates of the progress bar."""
 PROGRESS_INSTRUCTIONS = 10_000
 """Instructions of SQLite's virtual machine between two checks of the time limit: a fraction of a millisecond."""
+HINTS = {
+    sqlite3.SQLITE_BUSY: "another program is using it; try again when that is done, or stop it",
+    sqlite3.SQLITE_LOCKED: "another program is using it; try again when that is done, or stop it",
+    sqlite3.SQLITE_FULL: "free some disk space",
+    sqlite3.SQLITE_READONLY: "check the owner and the permissions of the file and its folder",
+    sqlite3.SQLITE_CANTOPEN: "check the path, and the owner and the permissions of the file and its folder",
+    sqlite3.SQLITE_PERM: "check the owner and the permissions of the file and its folder",
+    sqlite3.SQLITE_NOTADB: "it is not a SQLite database; name the emotion log with --db",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; see `mien db check`, or restore a backup",
+}
+"""What to do about an error, by SQLite's primary result code (https://sqlite.org/rescode.html)."""
 
 
 def create_writer(path: Path) -> Engine:
@@ -35,11 +48,15 @@ def create_writer(path: Path) -> Engine:
     Every transaction takes the write lock when it begins, so that what it has read is still true when it writes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": WRITER_BUSY_S})
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(path.absolute(), timeout=WRITER_BUSY_S, isolation_level=None, check_same_thread=False)
+
+    # SQLAlchemy, and SQLite on Debian, take a relative path for a URI if it begins with `file:`.
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -58,12 +75,16 @@ def create_reader(path: Path, timeout_s: float | None) -> Engine:
 
     A transaction that exceeds `timeout_s` is interrupted by SQLite's progress handler.
     """
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
 
     def connect() -> sqlite3.Connection:
-        return sqlite3.connect(uri, uri=True, timeout=READER_BUSY_S, isolation_level=None, check_same_thread=False)
+        return open_read_only(path, timeout_s=READER_BUSY_S, any_thread=True)
 
     engine = create_engine("sqlite://", creator=connect, **READER_POOL_OPTIONS)
+
+    @event.listens_for(engine, "checkout")
+    def reopen_if_changed(connection: sqlite3.Connection, _record: Any, _proxy: Any) -> None:
+        if isinstance(connection, ImmutableConnection) and not connection.is_current():
+            raise DisconnectionError  # the pool opens another one
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
@@ -108,8 +129,8 @@ def back_up(path: Path, copy: Path, progress: ProgressReporter = no_progress) ->
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(copy))
         with (
             atomic_write(copy) as part,
-            closing(sqlite3.connect(path, isolation_level=None)) as source,
-            closing(sqlite3.connect(part)) as target,
+            closing(open_read_only(path)) as source,
+            closing(sqlite3.connect(part.absolute())) as target,
         ):
             source.execute("BEGIN")  # one snapshot: without it, each commit by others would restart the copy
             (page_count,) = source.execute("PRAGMA page_count").fetchone()
@@ -126,6 +147,16 @@ def back_up(path: Path, copy: Path, progress: ProgressReporter = no_progress) ->
         raise DatabaseError(
             f"{path} cannot be copied to {copy} ({error}): name another file or free some disk space"
         ) from error
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another program holds a lock."""
+    return primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def find_hint(error: sqlite3.Error) -> str:
+    """What to do about an error of SQLite."""
+    return HINTS.get(primary_code(error), "check the database setting and the disk")
 
 
 def truncate_write_ahead_log(engine: Engine) -> bool:

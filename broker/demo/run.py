@@ -15,8 +15,9 @@ from rich.console import Console
 
 from mien.broker.query import EmotionLog
 from mien.broker.query.observations import NO_OBSERVATIONS, OBSERVATION_NOTE
-from mien.errors import MienError
-from mien.output import print_table
+from mien.errors import MienError, UsageError
+from mien.files.text_file import is_utf8
+from mien.output import print_table, symbol
 
 from .child import Child
 from .embedded_broker import EmbeddedBroker
@@ -31,8 +32,11 @@ START_TIMEOUT_S = 30.0
 def run_demo(*, source: str | None, seconds: float | None, database: Path | None, console: Console) -> None:
     """Run until the source ends, `seconds` have passed or Ctrl-C is pressed; then print the counts by emotion.
 
-    The log is kept if `database` names a file for it. ChildFailed if the agent or the collector fails.
+    The log is kept if `database` names a file for it. ChildFailed if the agent or the collector fails, UsageError if
+    the name of the source is not UTF-8.
     """
+    if source is not None and not is_utf8(source):
+        raise UsageError(f"{source} is not a name in UTF-8, which settings need: rename it, or use a link to it")
     seconds = seconds or (PORTRAIT_S if source is None else None)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -41,12 +45,15 @@ def run_demo(*, source: str | None, seconds: float | None, database: Path | None
         log_path = database.absolute() if database else folder / "mien.db"
         mqtt = {"host": broker.host, "port": broker.port, "protocol": "3.1.1"}
         start = datetime.now(UTC)
-        console.print("motion → camera → faces → classifier → outbox → MQTT → collector → SQLite", style="bold")
+        parts = ("motion", "camera", "faces", "classifier", "outbox", "MQTT", "collector", "SQLite")
+        console.print(f" {symbol('→', '->')} ".join(parts), style="bold")
         console.print(
             f"source: {source or 'a drifting portrait'}; emotion log: {log_path}\n", highlight=False, markup=False
         )
-        collector_file = _write_toml(folder / "collector.toml", database=str(log_path), mqtt=mqtt)
-        with _running("collector", ["collect", "--config", collector_file], folder) as collector:
+        collector_file = _write_toml(folder / "collector.toml", mqtt=mqtt)
+        # as an option, because a name that is not UTF-8 does not fit into TOML
+        collector_arguments = ["collect", "--config", collector_file, "--db", str(log_path)]
+        with _running("collector", collector_arguments, folder) as collector:
             log = _wait_for_log(log_path, collector)
             agent_file = _write_toml(folder / "agent.toml", **_agent_settings(folder, source), mqtt=mqtt)
             with LiveTable(log, console) as table:

@@ -13,7 +13,7 @@ from mien.broker.database import schema
 from mien.broker.database.bulk_sql import insert_rows
 from mien.broker.database.columns import COLUMNS
 from mien.broker.database.encoding import to_epoch_ms
-from mien.broker.database.engine import first_line, read_transaction, write_transaction
+from mien.broker.database.engine import find_hint, first_line, read_transaction, write_transaction
 from mien.broker.database.gaps import count_gaps
 from mien.broker.database.lookup import lookup_keys
 from mien.broker.intake.collector_tables import save_collector_state, save_discarded
@@ -71,7 +71,9 @@ class Store:
                 return commit(connection, messages)
         except DBAPIError as error:
             if not isinstance(error, DataError):
-                raise DatabaseError(f"the emotion log cannot be written: {first_line(error)}") from error
+                raise DatabaseError(
+                    f"the emotion log cannot be written ({first_line(error)}): {find_hint(error)}"
+                ) from error
             return self._record_one_by_one(messages, error)
         except (StatementError, OverflowError, UnicodeError) as error:  # from SQLAlchemy, and from sqlite3 itself
             return self._record_one_by_one(messages, error)
@@ -129,7 +131,9 @@ class Store:
         if len(messages) == 1:
             (message,) = messages
             if message.body is None:
-                raise DatabaseError(f"a rejected message cannot be stored: {first_line(error)}") from error
+                raise DatabaseError(
+                    f"a rejected message cannot be stored ({first_line(error)}): {find_hint(error)}"
+                ) from error
             return self.record([_reject(message, "database", f"the database does not accept it: {first_line(error)}")])
         total = Outcome()
         for message in messages:

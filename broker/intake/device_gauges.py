@@ -6,7 +6,8 @@ from functools import partial
 import msgspec
 from prometheus_client import CollectorRegistry, Gauge
 
-from mien.messages.health import decode_health
+from mien.emotions import EMOTIONS
+from mien.messages.health import Health, decode_health
 from mien.messages.status import decode_device_status
 from mien.messages.topics import HEALTH, STATUS
 
@@ -38,6 +39,17 @@ class DeviceGauges:
             "device_write_errors", "Observations that could not be written to an outbox, since the agent's start."
         )
 
+        self._mean_confidence = gauge(
+            "device_mean_confidence", "Mean confidence of a device's observations of the last hour before its report."
+        )
+        self._predictions = Gauge(
+            "device_prediction_share",
+            "Share of an emotion among a device's observations of the last hour before its report.",
+            ["device", "emotion"],
+            registry=registry,
+            namespace="mien",
+        )
+
     def record(self, device: str, kind: str, payload: bytes, received_ms: int) -> None:
         """Show a device's status or health report; an invalid one is ignored."""
         try:
@@ -54,11 +66,28 @@ class DeviceGauges:
                 if health.machine is not None:
                     self._clock_synced.labels(device).set(health.machine.clock == "synced")
                     self._disk_free.labels(device).set(health.machine.disk_free_bytes)
+                self._record_predictions(device, health)
         except msgspec.DecodeError:
             return
 
+    def _record_predictions(self, device: str, health: Health) -> None:
+        """Nothing is shown of a device that has observed nothing: the last hour's shares would mislead."""
+        self._forget_predictions(device)
+        if health.predictions is not None and health.mean_confidence is not None:
+            self._mean_confidence.labels(device).set(health.mean_confidence)
+            for emotion in EMOTIONS:
+                self._predictions.labels(device, emotion).set(health.predictions.get(emotion, 0.0))
+
+    def _forget_predictions(self, device: str) -> None:
+        with suppress(KeyError):
+            self._mean_confidence.remove(device)
+        for emotion in EMOTIONS:
+            with suppress(KeyError):
+                self._predictions.remove(device, emotion)
+
     def forget(self, device: str) -> None:
         """Remove an erased device."""
+        self._forget_predictions(device)
         per_device = (self._reported, self._clock_synced, self._disk_free, self._waiting)
         for gauge in (*per_device, self._dropped, self._write_errors):
             with suppress(KeyError):

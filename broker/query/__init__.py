@@ -1,6 +1,7 @@
 """Queries of the emotion log: filters, counts, observations, devices; all are available through `EmotionLog`."""
 
 from mien.broker.database.columns import ObservationRow
+from mien.broker.predictions.drift import DriftRow
 
 from .aggregate import CountRow
 from .collectors import CollectorRow
@@ -14,6 +15,7 @@ __all__ = [
     "CollectorRow",
     "CountRow",
     "DeviceRow",
+    "DriftRow",
     "EmotionLog",
     "GapRow",
     "ObservationRow",

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, select
 from mien.broker.database.encoding import SCALE, to_datetime
 from mien.broker.database.engine import read_transaction
 from mien.broker.database.gaps import count_gaps
-from mien.broker.database.schema import device, device_state, discarded, observation
+from mien.broker.database.schema import device, device_state, discarded, model, observation
 from mien.broker.row import Row, column_types
 from mien.emotions import EMOTIONS, Emotion
 from mien.messages.health import Health, decode_health
@@ -39,9 +39,10 @@ class DeviceRow(Row, frozen=True, kw_only=True):
     state: Literal["online", "stopped", "offline"] | None
     last_heard_at: Annotated[datetime | None, Meta(description="When it last reported its status, health or motion.")]
     last_observed_at: datetime | None
-    """Time of its newest observation, which the next two belong to."""
+    """Time of its newest observation, which the next three belong to."""
     last_emotion: Emotion | None
     last_confidence: UnitInterval | None
+    last_model: str | None
     gaps: Annotated[int, Meta(ge=0, description="Sequence numbers that are neither acknowledged nor in its outbox.")]
     discarded: Annotated[
         int, Meta(ge=0, description="Rows that a collector discarded unread: the device sent too many.")
@@ -137,11 +138,12 @@ def _health_columns(message: StateMessage | None) -> dict[str, Any]:
 
 
 def _last_observation_columns(connection: Connection, device_key: int, zone: tzinfo | None) -> dict[str, Any]:
-    query = select(observation.c.at_ms, observation.c.emotion, observation.c.confidence)
-    query = query.where(observation.c.device == device_key)
+    query = select(observation.c.at_ms, observation.c.emotion, observation.c.confidence, model.c.name.label("model"))
+    query = query.join(model, model.c.key == observation.c.model).where(observation.c.device == device_key)
     row = connection.execute(query.order_by(observation.c.at_ms.desc(), observation.c.key.desc()).limit(1)).first()
     return {
         "last_observed_at": to_datetime(row.at_ms, zone) if row else None,
         "last_emotion": EMOTIONS[row.emotion] if row else None,
         "last_confidence": row.confidence / SCALE if row else None,
+        "last_model": row.model if row else None,
     }

@@ -1,12 +1,17 @@
 """The emotion log for programs: `mien query`, the dashboard and notebooks all read a log through this."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from mien.broker.database.columns import ObservationRow
 from mien.broker.database.engine import open_for_reading
+from mien.broker.predictions.drift import DriftRow, measure_drift
+from mien.broker.predictions.uncertainty import shipped_thresholds, shown_emotion
+from mien.broker.row import column_types
 
 from .aggregate import CountRow, count_observations
 from .collectors import CollectorRow, list_collectors
@@ -27,6 +32,8 @@ class EmotionLog:
     url: a SQLite file, or postgresql://HOST/DATABASE.
     zone: the time zone of all times, such as Europe/Berlin; by default this machine's time zone.
     timeout_s: stop queries that take longer; None for no limit.
+    thresholds: of models, by their names in observations, the confidence below which `shown_emotion` says `uncertain`,
+    beside the shipped model's, which its model card states; 0 means never.
 
     DatabaseError if there is no log, or it was made by another release; UsageError if the time zone is unknown.
 
@@ -43,10 +50,16 @@ class EmotionLog:
     """
 
     def __init__(
-        self, url: str | Path = "mien.db", *, zone: str | None = None, timeout_s: float | None = QUERY_TIMEOUT_S
+        self,
+        url: str | Path = "mien.db",
+        *,
+        zone: str | None = None,
+        timeout_s: float | None = QUERY_TIMEOUT_S,
+        thresholds: Mapping[str, float] | None = None,
     ) -> None:
         self._zone = parse_timezone(zone)
         self._timeout_s = timeout_s
+        self._thresholds = thresholds or {}
         self._engine = open_for_reading(url, timeout_s=timeout_s)
 
     def __enter__(self) -> Self:
@@ -144,6 +157,33 @@ class EmotionLog:
         [('hallway', 'happy', 0)]
         """
         return list_devices(self._engine, zone=self._zone)
+
+    def drift(self) -> Result[DriftRow]:
+        """How much the predictions of each device of the last day differ from those of the two weeks before.
+
+        >>> log.drift().to_dicts()  # only of devices that have observed anything within the last day
+        []
+        """
+        rows = measure_drift(self._engine, datetime.now(UTC))
+        return Result(rows, column_types(DriftRow), zone=self._zone)
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The confidence below which `shown_emotion` says `uncertain`, by model.
+
+        ModelError if the shipped model, whose card states its threshold, is damaged.
+        """
+        return {**shipped_thresholds(), **self._thresholds}
+
+    def shown_emotion(self, row: ObservationRow) -> str:
+        """What people should read of an observation: its emotion, or `uncertain` if its confidence is too low.
+
+        The row itself always has one of the seven emotions, and is counted as that. Errors as for `thresholds`.
+
+        >>> [log.shown_emotion(row) for row in log.observations(limit=1)]
+        ['happy']
+        """
+        return shown_emotion(row.emotion, row.confidence, row.model, self.thresholds)
 
     def collectors(self) -> Result[CollectorRow]:
         """The state of each collector, as it last wrote it into the log.

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from mien.broker.query import CollectorRow, CountRow, DeviceRow, ObservationRow
+from mien.broker.query import CollectorRow, CountRow, DeviceRow, DriftRow, ObservationRow
 from mien.broker.query.filters import FilterOptions
 from mien.broker.row import Row, column_annotations
 from mien.emotions import EMOTIONS, Emotion
@@ -102,6 +102,7 @@ Observation = response_model("Observation", ObservationRow)
 GroupCount = response_model("GroupCount", CountRow)
 Device = response_model("Device", DeviceRow)
 Collector = response_model("Collector", CollectorRow)
+DeviceDrift = response_model("DeviceDrift", DriftRow)
 
 
 class Observations(BaseModel):
@@ -128,6 +129,20 @@ class Collectors(BaseModel):
     """All collectors that have written to the log."""
 
     collectors: list[Collector]  # type: ignore[valid-type]
+
+
+class Drift(BaseModel):
+    """All devices that have observed anything within the last day."""
+
+    devices: list[DeviceDrift]  # type: ignore[valid-type]
+
+
+class Thresholds(BaseModel):
+    """When predictions should be shown to people as uncertain; they are counted as their emotion all the same."""
+
+    thresholds: dict[str, Fraction] = Field(
+        description="The lowest confidence that is not uncertain, by model. Predictions of other models never are."
+    )
 
 
 class Problem(BaseModel):

@@ -24,8 +24,10 @@ from .api_models import (
     Counts,
     CountsParameters,
     Devices,
+    Drift,
     Observations,
     ObservationsParameters,
+    Thresholds,
     TimezoneParameters,
 )
 from .auth import COOKIE, AuthMiddleware
@@ -111,6 +113,16 @@ def _add_api(app: FastAPI, log: EmotionLog, sessions: Sessions | None) -> None:
     def devices(parameters: Annotated[TimezoneParameters, Query()], request: Request) -> Response:
         """The state of each device, its newest observation, and the number of its gaps."""
         return respond(request, lambda log: _to_json({"devices": _to_plain(log.devices())}), parameters.timezone)
+
+    @app.get("/api/drift", response_model=Drift, responses=PROBLEM_RESPONSES)
+    def drift(parameters: Annotated[TimezoneParameters, Query()], request: Request) -> Response:
+        """How much each device's predictions of the last day differ from those of the two weeks before."""
+        return respond(request, lambda log: _to_json({"devices": _to_plain(log.drift())}), parameters.timezone)
+
+    @app.get("/api/thresholds", response_model=Thresholds, responses=PROBLEM_RESPONSES)
+    def thresholds(parameters: Annotated[TimezoneParameters, Query()], request: Request) -> Response:
+        """The confidence below which predictions should be shown as uncertain, by model."""
+        return respond(request, lambda log: _to_json({"thresholds": log.thresholds}), parameters.timezone)
 
     @app.get("/api/collectors", response_model=Collectors, responses=PROBLEM_RESPONSES)
     def collectors(parameters: Annotated[TimezoneParameters, Query()], request: Request) -> Response:

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien.errors import ConfigurationError
+from mien.files.text_file import read_text
 from mien.mqtt.log_interval import LogInterval
 from mien.mqtt.settings import LOOPBACK
 
@@ -41,14 +42,11 @@ TLS_HEADERS = {b"strict-transport-security": b"max-age=31536000"}
 
 def read_token(path: Path) -> str:
     """Read the token from its file. ConfigurationError if the file cannot be read or the token is easy to guess."""
-    try:
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"token_file: {path} cannot be read: {error}") from error
-    if len(token) < MIN_TOKEN_LENGTH or any(character.isspace() for character in token):
+    token = read_text(path, name=f"token_file {path}").strip()
+    if len(token) < MIN_TOKEN_LENGTH or any(character.isspace() or not character.isascii() for character in token):
         hint = "create one with python3 -c 'import secrets; print(secrets.token_urlsafe())'"
         raise ConfigurationError(
-            f"token_file: {path} needs at least {MIN_TOKEN_LENGTH} characters without spaces: {hint}"
+            f"token_file {path} needs at least {MIN_TOKEN_LENGTH} characters without spaces, all ASCII: {hint}"
         )
     return token
 

@@ -15,9 +15,10 @@ from typing import IO
 
 import msgspec
 
-from mien.atomic_file import SECRET, atomic_write
 from mien.deploy.server.folder import ServerFolder
 from mien.errors import ConfigurationError, UsageError
+from mien.files.atomic_file import SECRET, atomic_write
+from mien.files.text_file import read_text
 from mien.settings.load import load_settings
 from mien.settings.registry import settings_type_of
 from mien.version import VERSION
@@ -152,7 +153,7 @@ def _add(
 
 def _container_warning(folder: Path) -> str:
     environment = folder / ".env"
-    if not environment.exists() or not re.search("^COMPOSE_PROFILES=.*postgresql", environment.read_text(), re.M):
+    if not environment.exists() or not re.search("^COMPOSE_PROFILES=.*postgresql", read_text(environment), re.M):
         return ""
     command = "docker compose exec -T database pg_dump --username mien --format custom mien > mien.pgdump"
     return f"the log in the container of PostgreSQL is not in the backup: back it up with `{command}`"

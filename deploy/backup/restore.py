@@ -14,10 +14,11 @@ from typing import IO
 
 import msgspec
 
-from mien.atomic_file import SECRET, write_file
 from mien.deploy.server.folder import FOLDERS, ServerFolder, check_new_folder
 from mien.deploy.systemd_units import collector_unit, server_units
 from mien.errors import DataError, UsageError
+from mien.files.atomic_file import SECRET, write_file
+from mien.files.text_file import read_text
 
 from .age_file import AgeReader
 from .contents import FILES, FORMAT, MANIFEST, Manifest
@@ -134,7 +135,7 @@ def _adapt(temporary: Path, folder: Path, manifest: Manifest) -> Path | None:
     for file in sorted(path for path in temporary.rglob("*") if path.suffix in TEXT_FILES):
         if file.is_relative_to(temporary / "devices"):
             continue  # these name paths of the device
-        text = file.read_text()
+        text = read_text(file)
         text = re.sub(pattern, lambda match: renamed[match[0]], text)
         if file.name == "mosquitto.conf":
             text = re.sub(r"^user .*$", f"user {user}", text, flags=re.MULTILINE)

@@ -8,7 +8,7 @@ import typer
 from mien.errors import UsageError
 
 from .options import ModelOption, ServerOption
-from .passphrase import read_passphrase, read_text
+from .passphrase import read_passphrase
 
 
 def flash(
@@ -17,7 +17,13 @@ def flash(
     server: ServerOption = Path(),
     wifi: Annotated[str | None, typer.Option(help="Name of the Wi-Fi network; asks for its passphrase.")] = None,
     wifi_country: Annotated[str, typer.Option(help="Country whose radio rules apply, such as NL.")] = "",
-    wifi_password_file: Annotated[Path | None, typer.Option(help="A file that contains the passphrase.")] = None,
+    wifi_password_file: Annotated[
+        Path | None, typer.Option(help="A file that contains the passphrase, or the key in 64 hexadecimal digits.")
+    ] = None,
+    wifi_open: Annotated[bool, typer.Option("--wifi-open", help="The network has no passphrase.")] = False,
+    wifi_hidden: Annotated[
+        bool, typer.Option("--wifi-hidden", help="The network does not broadcast its name.")
+    ] = False,
     ssh_key: Annotated[
         Path | None, typer.Option(help="Public key for logging in over SSH; without one nobody can log in.")
     ] = None,
@@ -33,37 +39,31 @@ def flash(
     ] = False,
 ) -> None:
     """Write a device to an SD card with 64-bit Raspberry Pi OS. Needs no root, and the first boot needs no network."""
-    from mien.deploy.device.boot_partition import open_boot_partition
-    from mien.deploy.device.first_boot import Wifi
-    from mien.deploy.device.sd_card import FlashOptions
-    from mien.deploy.device.sd_card import flash as flash_device
-    from mien.deploy.server.folder import ServerFolder
+    from dataclasses import replace as replace_fields
 
-    _refuse_ignored_options(wifi, wifi_country, wifi_password_file, ssh_key, user)
+    from mien.deploy.device.sd_card import FlashOptions, check_flash
+    from mien.deploy.device.sd_card import flash as flash_device
+    from mien.deploy.device.wifi import Wifi
+    from mien.deploy.server.folder import ServerFolder
+    from mien.files.text_file import read_text
+
+    _refuse_ignored_options(wifi, wifi_country, wifi_password_file, ssh_key, user, wifi_open, wifi_hidden)
     device = ServerFolder(server).device(name)
-    public_key = None if ssh_key is None else read_text(ssh_key).strip()
-    open_boot_partition(target)  # reports a wrong target before asking for the passphrase
-    network = None
-    if wifi is not None:
-        if not wifi_country:
-            raise UsageError("the Wi-Fi radio needs a country: add --wifi-country, such as --wifi-country NL")
-        network = Wifi.from_passphrase(
-            wifi, read_passphrase(wifi, wifi_password_file, "--wifi-password-file"), wifi_country
-        )
-    result = flash_device(
-        device.folder,
-        target,
-        FlashOptions(
-            hostname=hostname,
-            timezone=timezone,
-            wifi=network,
-            ssh_key=public_key,
-            user=user,
-            model=model,
-            os_release=os_release,
-            replace=replace,
-        ),
+    options = FlashOptions(
+        hostname=hostname,
+        timezone=timezone,
+        wifi=None if wifi is None else Wifi(ssid=wifi, country=wifi_country, is_hidden=wifi_hidden),
+        ssh_key=None if ssh_key is None else read_text(ssh_key, error=UsageError).strip(),
+        user=user,
+        model=model,
+        os_release=os_release,
+        replace=replace,
     )
+    check_flash(device.folder, target, options)  # reports whatever is wrong before asking for the passphrase
+    if options.wifi is not None and not wifi_open:
+        passphrase = read_passphrase(options.wifi.ssid, wifi_password_file, "--wifi-password-file")
+        options = replace_fields(options, wifi=options.wifi.with_passphrase(passphrase))
+    result = flash_device(device.folder, target, options)
     typer.echo(f"{target}: {name} on Raspberry Pi OS {result.os_release.name}, with mien {result.release}")
     for file, size_bytes in result.sizes_bytes.items():
         typer.echo(f"  {file:44}{size_bytes:>12,} bytes")
@@ -79,10 +79,25 @@ def flash(
 
 
 def _refuse_ignored_options(
-    wifi: str | None, country: str, password_file: Path | None, ssh_key: Path | None, user: str
+    wifi: str | None,
+    country: str,
+    password_file: Path | None,
+    ssh_key: Path | None,
+    user: str,
+    is_open: bool,
+    is_hidden: bool,
 ) -> None:
-    """UsageError for an option that has no effect without another one."""
-    if wifi is None and (country or password_file is not None):
-        raise UsageError("--wifi-country and --wifi-password-file need a network: name it with --wifi")
+    """UsageError for an option that has no effect without another one, or beside it."""
+    wifi_options = {
+        "--wifi-country": bool(country),
+        "--wifi-password-file": password_file is not None,
+        "--wifi-open": is_open,
+        "--wifi-hidden": is_hidden,
+    }
+    given = [option for option, is_given in wifi_options.items() if is_given]
+    if wifi is None and given:
+        raise UsageError(f"{' and '.join(given)} need a network: name it with --wifi")
+    if is_open and password_file is not None:
+        raise UsageError("an open network has no passphrase: leave out --wifi-open or --wifi-password-file")
     if ssh_key is None and user != "pi":
         raise UsageError(f"{user} could not log in: give a public key with --ssh-key, or leave out --user")

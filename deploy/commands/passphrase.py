@@ -13,19 +13,17 @@ def read_passphrase(subject: str, file: Path | None, option: str, *, confirm: bo
 
     `confirm` makes people enter it twice.
     """
+    from mien.files.text_file import EncodingError, decode_text, read_line, utf8_lines
+
     if file is not None:
-        return read_text(file).rstrip("\n")
+        return read_line(file, error=UsageError)
     if sys.stdin.isatty():
         prompt = f"Passphrase of {subject}"
         return str(typer.prompt(prompt, hide_input=True, err=True, confirmation_prompt=confirm))
-    if passphrase := sys.stdin.readline().rstrip("\n"):
+    try:
+        passphrase = decode_text(next(utf8_lines(sys.stdin.buffer), b"")).rstrip("\n")
+    except EncodingError as error:
+        raise UsageError(f"the passphrase on stdin {error}") from error
+    if passphrase:
         return passphrase
     raise UsageError(f"there is no terminal to ask for the passphrase of {subject}: use {option}")
-
-
-def read_text(file: Path) -> str:
-    """UsageError if the file cannot be read."""
-    try:
-        return file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read: {error}") from error

@@ -9,10 +9,8 @@ from typing import Protocol
 
 from mien.errors import DataError, MissingExtra, UsageError
 
-SECTOR_BYTES = 512
-FAT_TYPES = {0x0B, 0x0C, 0x0E}
-"""Partition types in a master boot record: FAT32 (CHS and LBA) and FAT16."""
-TABLE_OFFSET, ENTRY_BYTES = 446, 16
+from .disk_image import find_boot_partition
+
 OWN_BOOT_PARTITIONS = (Path("/boot"), Path("/boot/firmware"), Path("/boot/efi"))
 """Where this machine mounts its own boot partition."""
 SPARE_BYTES = 4_000_000
@@ -33,15 +31,18 @@ class BootPartition(Protocol):
 
 
 def open_boot_partition(path: Path) -> BootPartition:
-    """The boot partition at a path: the folder where it is mounted, or an image file. DataError if it is neither."""
+    """The boot partition at a path: the folder where it is mounted, or an image file.
+
+    UsageError or DataError if it is neither.
+    """
     if path.is_dir():
         return MountedPartition(path)
     if not path.exists():
         raise UsageError(f"{path} does not exist: name the folder where the SD card is mounted, or an image file")
     if path.is_block_device():
         raise UsageError(f"{path} is a whole disk, which mien never writes to: name the folder where it is mounted")
-    if path.suffix in {".xz", ".zip", ".gz", ".zst"}:
-        raise UsageError(f"{path} is compressed: unpack it first (unxz, unzip)")
+    if not path.is_file():
+        raise UsageError(f"{path} is neither a folder nor a file: name the folder where the SD card is mounted")
     return ImagePartition(path)
 
 
@@ -88,21 +89,12 @@ class ImagePartition:
     """The boot partition inside an image of a whole SD card; mtools reads and writes it without root."""
 
     def __init__(self, image: Path) -> None:
-        """Find the partition. DataError if there is none."""
+        """Find the partition, or raise what `find_boot_partition` raises. MissingExtra without mtools."""
+        extent = find_boot_partition(image)
         if shutil.which("mcopy") is None:
             raise MissingExtra("image files need mtools, which is not installed: apt install mtools")
         self._image = image
-        with image.open("rb") as file:
-            head = file.read(SECTOR_BYTES)
-        entries = [head[TABLE_OFFSET + ENTRY_BYTES * number :][:ENTRY_BYTES] for number in range(4)]
-        fat_entries = [entry for entry in entries if len(entry) == ENTRY_BYTES and entry[4] in FAT_TYPES]
-        if head[-2:] != b"\x55\xaa" or not fat_entries:
-            raise DataError(f"{image} has no boot partition: is it an image of Raspberry Pi OS?")
-        begin = int.from_bytes(fat_entries[0][8:12], "little") * SECTOR_BYTES
-        length = int.from_bytes(fat_entries[0][12:16], "little") * SECTOR_BYTES
-        if begin + length > image.stat().st_size:
-            raise DataError(f"{image} ends within its boot partition: download it again")
-        self._location = f"{image}@@{begin}"
+        self._location = f"{image}@@{extent.begin}"
 
     def read(self, name: str) -> bytes | None:
         result = self._run_mtools("mtype", f"::/{name}")

@@ -7,7 +7,6 @@ cloud-init reads YAML, of which JSON is a subset: the files are written as JSON,
 quoting of YAML. Formats: https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html
 """
 
-import hashlib
 import json
 import re
 import shlex
@@ -19,8 +18,12 @@ from typing import Any
 from mien.deploy.systemd_units import root_hardening
 from mien.errors import UsageError
 
+from .wifi import Wifi
+
 BUNDLE = PurePosixPath("/boot/firmware/mien")
 """The bundle's folder on the Pi, which mounts the boot partition at /boot/firmware."""
+FIRSTRUN = "firstrun.sh"
+"""The script in the boot partition that sets up bookworm; installer/wifi_key.py deletes it if it contains a key."""
 IMAGER_CUSTOM = "/usr/lib/raspberrypi-sys-mods/imager_custom"
 FIRST_BOOT_UNIT = "mien-first-boot.service"
 FIRST_BOOT = """\
@@ -71,36 +74,6 @@ WantedBy=multi-user.target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wifi:
-    """A wireless network."""
-
-    ssid: str
-    psk: str
-    """The pre-shared key, 64 hexadecimal digits: the passphrase itself is never written."""
-    country: str
-    """ISO 3166 code of the country whose radio rules apply; without one the radio stays off."""
-
-    @classmethod
-    def from_passphrase(cls, ssid: str, passphrase: str, country: str) -> "Wifi":
-        """With the key of a passphrase (IEEE 802.11i, H.4: PBKDF2 with HMAC-SHA-1, 4,096 rounds).
-
-        UsageError if the name, the passphrase or the country is not valid.
-        """
-        try:
-            passphrase.encode(), ssid.encode()
-        except UnicodeEncodeError as error:
-            raise UsageError("the Wi-Fi's name or passphrase is not UTF-8: set a UTF-8 locale") from error
-        if not 8 <= len(passphrase.encode()) <= 63:
-            raise UsageError("the Wi-Fi passphrase has the wrong length: 8 to 63 characters (WPA2, also next to WPA3)")
-        if not 1 <= len(ssid.encode()) <= 32:
-            raise UsageError(f"{ssid!r} is not a valid name of a Wi-Fi network: 1 to 32 bytes")
-        if not re.fullmatch("[A-Z]{2}", country):
-            raise UsageError(f"{country!r} is not a country code: two capital letters, such as NL")
-        psk = hashlib.pbkdf2_hmac("sha1", passphrase.encode(), ssid.encode(), 4096, 32)
-        return cls(ssid=ssid, psk=psk.hex(), country=country)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FirstBoot:
     """What the first boot sets up on a Pi."""
 
@@ -115,6 +88,11 @@ class FirstBoot:
     """The account that logs in with that key."""
     replace: bool = False
     """Install even if the Pi is another device."""
+
+    @property
+    def has_wifi_key(self) -> bool:
+        """Whether the boot partition gets the key of a Wi-Fi network, which has to leave it again."""
+        return self.wifi is not None and self.wifi.psk is not None
 
     def __post_init__(self) -> None:
         """UsageError for values that a Pi would silently ignore."""
@@ -157,7 +135,7 @@ def _user_data(first_boot: FirstBoot) -> dict[str, Any]:
     data: dict[str, Any] = {"hostname": first_boot.hostname, "manage_etc_hosts": True, "ssh_pwauth": False}
     # Not runcmd, which is not repeated after a power cut. The boot partition may not be mounted yet.
     units = {FIRST_BOOT_UNIT: first_boot_unit(first_boot)}
-    if first_boot.wifi is not None:
+    if first_boot.has_wifi_key:
         units[WIFI_KEY_UNIT] = wifi_key_unit()
     start = f"systemctl daemon-reload; systemctl --no-block start {FIRST_BOOT_UNIT}"
     command = f"touch {FIRST_BOOT_FLAG}; {_install_units(units)}; {start}"
@@ -184,8 +162,9 @@ def _install_units(units: dict[str, str]) -> str:
 def _network_config(wifi: Wifi | None) -> dict[str, Any]:
     network: dict[str, Any] = {"version": 2, "ethernets": {"eth0": {"dhcp4": True, "optional": True}}}
     if wifi is not None:
-        access_points = {wifi.ssid: {"password": wifi.psk}}
-        wlan = {"dhcp4": True, "optional": True, "regulatory-domain": wifi.country, "access-points": access_points}
+        access_point = ({"hidden": True} if wifi.is_hidden else {}) | ({"password": wifi.psk} if wifi.psk else {})
+        wlan = {"dhcp4": True, "optional": True, "regulatory-domain": wifi.country}
+        wlan["access-points"] = {wifi.ssid: access_point}
         network["wifis"] = {"wlan0": wlan}
     return {"network": network}
 
@@ -208,15 +187,20 @@ def firstrun_script(first_boot: FirstBoot) -> bytes:
         wifi = first_boot.wifi
         if re.search(r"^[- ]|[\x00-\x1f\x7f\\;]| $", wifi.ssid):
             raise UsageError(f"bookworm misreads the Wi-Fi's name {wifi.ssid!r}: use trixie, or rename the network")
-        commands += [[IMAGER_CUSTOM, "set_wlan", wifi.ssid, wifi.psk, wifi.country]]
+        options = ["-h"] if wifi.is_hidden else []
+        commands += [[IMAGER_CUSTOM, "set_wlan", *options, wifi.ssid, wifi.psk or "", wifi.country]]
     if first_boot.timezone is not None:
         commands += [[IMAGER_CUSTOM, "set_timezone", first_boot.timezone]]
     lines = ["#!/bin/bash", f"# Made by `mien flash`, {first_boot.instance_id}.", *map(shlex.join, commands)]
+    units = {FIRST_BOOT_UNIT: first_boot_unit(first_boot)}
+    if first_boot.has_wifi_key:
+        units[WIFI_KEY_UNIT] = wifi_key_unit()  # which deletes this script: it contains the key
     # The command line is restored last: until then the next boot runs the script again.
-    lines += [_install_units({FIRST_BOOT_UNIT: first_boot_unit(first_boot)}), "cd /boot/firmware"]
+    lines += [_install_units(units), "cd /boot/firmware"]
     lines += ["sed 's| systemd.run.*||' cmdline.txt >cmdline.new && sync && mv cmdline.new cmdline.txt", "sync"]
-    # The script contains the Wi-Fi's key. The braces make the shell read the rest before that is overwritten.
-    lines += ["{ shred --iterations=1 --remove firstrun.sh; sync; exit 0; }"]
+    if not first_boot.has_wifi_key:
+        lines += [f"rm {FIRSTRUN}", "sync"]
+    lines += ["exit 0"]
     return "\n".join([*lines, ""]).encode()
 
 
@@ -227,6 +211,6 @@ def kernel_command_line(current: str, first_boot: FirstBoot, *, cloud_init: bool
     if cloud_init:
         parameters.append(f"ds=nocloud;i={first_boot.instance_id}")
     else:
-        parameters += ["systemd.run=/boot/firmware/firstrun.sh", "systemd.run_success_action=reboot"]
+        parameters += [f"systemd.run={BUNDLE.parent}/{FIRSTRUN}", "systemd.run_success_action=reboot"]
         parameters.append("systemd.unit=kernel-command-line.target")
     return " ".join(parameters) + "\n"

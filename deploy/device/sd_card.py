@@ -16,13 +16,14 @@ from mien.errors import DataError, UsageError
 from .boot_partition import BootPartition, open_boot_partition
 from .first_boot import (
     BUNDLE,
+    FIRSTRUN,
     WIFI_KEY_MARKER,
     FirstBoot,
-    Wifi,
     cloud_init_files,
     firstrun_script,
     kernel_command_line,
 )
+from .wifi import Wifi
 
 MARKER_FILES = ("issue.txt", "config.txt", "cmdline.txt")
 """Files on every boot partition of Raspberry Pi OS; the first names the system."""
@@ -58,30 +59,27 @@ class FlashResult:
     """By file name, in the order of writing."""
 
 
+def check_flash(device: Path, target: Path, options: FlashOptions) -> None:
+    """Raise what `flash` raises before it writes, for a Wi-Fi network whose key is not known yet."""
+    _, first_boot, os_release = _prepare(device, target, options)
+    _set_up_files(first_boot, os_release)
+
+
 def flash(device: Path, target: Path, options: FlashOptions) -> FlashResult:
     """Write a device, given by its folder, to the SD card at `target`. Writes nothing unless everything fits.
 
     DataError if it is not an SD card with Raspberry Pi OS or is too small; UsageError if it is set up for something
     else.
     """
-    partition = open_boot_partition(target)
-    os_release = _detect_os_release(partition, target, options)
-    _refuse_other_setup(partition, device.name, target, options)
-    first_boot = FirstBoot(
-        instance_id=f"mien-{device.name}-{secrets.token_hex(6)}",
-        hostname=options.hostname or device.name,
-        timezone=options.timezone,
-        wifi=options.wifi,
-        ssh_key=options.ssh_key,
-        user=options.user,
-        replace=options.replace,
-    )
+    partition, first_boot, os_release = _prepare(device, target, options)
     with TemporaryDirectory() as temporary:
         staged = Path(temporary)
         release = write_bundle(device, staged / BUNDLE.name, os_release, model=options.model, cache=cache_folder())
-        files = cloud_init_files(first_boot) if os_release.cloud_init else {"firstrun.sh": firstrun_script(first_boot)}
-        if os_release.cloud_init and first_boot.wifi is not None:
-            (staged / BUNDLE.name / WIFI_KEY_MARKER).write_text("network-config contains the key of a Wi-Fi network.\n")
+        files = _set_up_files(first_boot, os_release)
+        if first_boot.has_wifi_key:
+            (staged / BUNDLE.name / WIFI_KEY_MARKER).write_text(
+                f"{'network-config' if os_release.cloud_init else FIRSTRUN} contains the key of a Wi-Fi network.\n"
+            )
         command_line = _read_text(partition, "cmdline.txt")
         files["cmdline.txt"] = kernel_command_line(command_line, first_boot, cloud_init=os_release.cloud_init).encode()
         for name, content in files.items():
@@ -97,6 +95,27 @@ def flash(device: Path, target: Path, options: FlashOptions) -> FlashResult:
                     (staged / name).rename(Path(part) / name)
                 partition.write(Path(part))
     return FlashResult(os_release, release, first_boot.instance_id, sizes_bytes)
+
+
+def _prepare(device: Path, target: Path, options: FlashOptions) -> tuple[BootPartition, FirstBoot, OsRelease]:
+    """The partition, what the first boot will set up, and the system."""
+    partition = open_boot_partition(target)
+    os_release = _detect_os_release(partition, target, options)
+    _refuse_other_setup(partition, device.name, target, options)
+    first_boot = FirstBoot(
+        instance_id=f"mien-{device.name}-{secrets.token_hex(6)}",
+        hostname=options.hostname or device.name,
+        timezone=options.timezone,
+        wifi=options.wifi,
+        ssh_key=options.ssh_key,
+        user=options.user,
+        replace=options.replace,
+    )
+    return partition, first_boot, os_release
+
+
+def _set_up_files(first_boot: FirstBoot, os_release: OsRelease) -> dict[str, bytes]:
+    return cloud_init_files(first_boot) if os_release.cloud_init else {FIRSTRUN: firstrun_script(first_boot)}
 
 
 def _detect_os_release(partition: BootPartition, target: Path, options: FlashOptions) -> OsRelease:

@@ -1,7 +1,7 @@
 """Writes files so that a power cut leaves either the old content or the new, never a part of it.
 
-The installer's own copy of mien/atomic_file.py: it runs on the Pi before mien is installed, with the standard library
-alone, and sets owners too. It does not flush folders, because the installer ends with `sync`.
+The installer's own copy of mien/files/atomic_file.py: it runs on the Pi before mien is installed, with the standard
+library alone, and sets owners too. It does not flush folders, because the installer ends with `sync`.
 """
 
 import os

@@ -27,7 +27,7 @@ class Configuration:
     def device(self) -> str | None:
         """The device that this Pi is; None before the first installation."""
         with suppress(OSError, ValueError):
-            device = tomllib.loads((self.folder / "agent.toml").read_text()).get("device")
+            device = tomllib.loads((self.folder / "agent.toml").read_text(encoding="utf-8-sig")).get("device")
             return None if device is None else str(device)
         return None
 

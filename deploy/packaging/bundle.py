@@ -16,11 +16,12 @@ from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mien.atomic_file import SECRET, atomic_write
 from mien.deploy.config_templates import ETC
 from mien.deploy.raspberry_pi_os import MACHINE, OsRelease
 from mien.deploy.systemd_units import AGENT_UNIT, agent_unit
 from mien.errors import UsageError
+from mien.files.atomic_file import SECRET, atomic_write
+from mien.files.text_file import read_text
 from mien.model.model_card import read_model
 from mien.version import VERSION
 
@@ -31,7 +32,8 @@ from .wheel import write_wheel
 def write_bundle(device: Path, folder: Path, os_release: OsRelease, *, model: Path | None, cache: Path) -> str:
     """Write a bundle into a new folder; returns the name of its release. `device` is the folder of `mien device add`.
 
-    ModelError if the model is not valid; UsageError if the device's settings already name another one.
+    ModelError if the model is not valid; UsageError if the device's settings already name another one;
+    ConfigurationError if they are missing or no text.
     """
     folder.mkdir(parents=True)
     _write_installer(folder)
@@ -41,6 +43,7 @@ def write_bundle(device: Path, folder: Path, os_release: OsRelease, *, model: Pa
     digests = _digests(folder)
     release = f"{VERSION}-{hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:12]}"
     shutil.copytree(device, folder / "device")
+    _normalize_text(folder / "device" / "agent.toml", f"agent.toml of {device.name}")
     if model is not None:
         _add_model(folder / "device", device.name, model)
     manifest = {
@@ -86,15 +89,23 @@ def _write_installer(folder: Path) -> None:
     (folder / "install.sh").chmod(0o755)
 
 
+def _normalize_text(file: Path, name: str) -> None:
+    """Rewrite what an editor of any system saved as plain UTF-8, which the installer reads, too.
+
+    ConfigurationError, which begins with the name, if its encoding is not known.
+    """
+    file.write_text(read_text(file, name=name), encoding="utf-8")
+
+
 def _add_model(folder: Path, device: str, model: Path) -> None:
     """Add a model to a device's folder, and name it in agent.toml."""
     read_model(model)
-    settings = (folder / "agent.toml").read_text()
+    settings = (folder / "agent.toml").read_text(encoding="utf-8")
     if re.search(r"^model\s*=", settings, re.MULTILINE):
         raise UsageError(f"agent.toml of {device} already names a model: remove it, or leave out --model")
     shutil.copy(model, folder / "model.tflite")
     settings = re.sub(r"^(device\s*=.*)$", rf'\1\nmodel = "{ETC}/model.tflite"', settings, count=1, flags=re.MULTILINE)
-    (folder / "agent.toml").write_text(settings)
+    (folder / "agent.toml").write_text(settings, encoding="utf-8")
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -21,7 +21,10 @@ def lock_packages(os_release: OsRelease) -> str:
         command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--report=-", "--quiet"]
         command += ["--only-binary=:all:", f"--python-version={os_release.python}", f"--target={temporary}/site"]
         command += [f"--platform={platform}" for platform in os_release.platforms]
-        result = subprocess.run([*command, requirement], capture_output=True, text=True, check=True)
+        # a device that lost YuNet's file detects with the Haar cascade, which OpenCV 5 does not have
+        result = subprocess.run(
+            [*command, requirement, "opencv-python-headless<5"], capture_output=True, text=True, check=True
+        )
     lines = [
         f"{package['metadata']['name']}=={package['metadata']['version']} \\\n"
         f"    --hash=sha256:{package['download_info']['archive_info']['hashes']['sha256']}"

@@ -9,9 +9,9 @@ import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mien.atomic_file import move_into_place
 from mien.deploy.raspberry_pi_os import OsRelease
 from mien.errors import DataError, MissingExtra
+from mien.files.atomic_file import move_into_place
 
 COMPRESSION_LEVEL = 6
 

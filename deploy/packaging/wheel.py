@@ -10,9 +10,24 @@ from pathlib import Path
 
 from mien.version import VERSION
 
-SUFFIXES = {".py", ".tflite", ".typed", ".html", ".jpg", ".txt", ".sh", ".yaml", ".json", ".sql", ".css", ".js", ""}
+SUFFIXES = {
+    ".py",
+    ".tflite",
+    ".onnx",
+    ".typed",
+    ".html",
+    ".jpg",
+    ".txt",
+    ".sh",
+    ".yaml",
+    ".json",
+    ".sql",
+    ".css",
+    ".js",
+    "",
+}
 """Suffixes of the files that belong to mien's packages; a checkout contains others as well."""
-METADATA = ("METADATA", "entry_points.txt", "licenses/LICENSE", "licenses/MODEL_LICENSE")
+METADATA = ("METADATA", "entry_points.txt")
 PROGRAMS = ("edge", "trainer", "broker", "deploy")
 DATA_FOLDERS = ("grafana", "locks", "static")
 """Folders of packages that hold data and no __init__.py."""
@@ -35,7 +50,8 @@ def write_wheel(folder: Path) -> Path:
 def _metadata(dist_info: str) -> Iterator[tuple[str, bytes]]:
     # a checkout in the current folder is found as well, with the egg-info of its last build, which has no METADATA
     installed = next(package for package in distributions(name="mien") if package.read_text("METADATA"))
-    for name in METADATA:
+    licenses = [f"licenses/{name}" for name in installed.metadata.get_all("License-File") or []]
+    for name in [*METADATA, *licenses]:
         yield f"{dist_info}/{name}", (installed.read_text(name) or "").encode()
     yield f"{dist_info}/WHEEL", b"Wheel-Version: 1.0\nGenerator: mien\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 

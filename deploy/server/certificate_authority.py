@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from mien.atomic_file import write_file, write_secret
 from mien.errors import ConfigurationError
+from mien.files.atomic_file import write_file, write_secret
 
 AUTHORITY_DAYS = 20 * 365
 CERTIFICATE_DAYS = 10 * 365

@@ -6,11 +6,12 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.atomic_file import write_secret
 from mien.deploy.config_templates import collector_toml
 from mien.deploy.systemd_units import collector_unit
 from mien.device_name import collector_client_id, is_device_name
 from mien.errors import ConfigurationError, UsageError
+from mien.files.atomic_file import write_secret
+from mien.files.text_file import EncodingError, decode_text
 
 from .certificate_authority import CertificateAuthority
 from .folder import ServerFolder
@@ -60,8 +61,8 @@ def _find_shareable_settings(server: Path) -> tuple[Path, dict[str, object]]:
     """The first collector's file and settings: collector.toml if it names a server's database, else postgresql.toml."""
     for file in (server / "collector" / "collector.toml", server / "collector" / "postgresql.toml"):
         try:
-            settings = tomllib.loads(file.read_text())
-        except (OSError, tomllib.TOMLDecodeError) as error:
+            settings = tomllib.loads(decode_text(file.read_bytes()))
+        except (OSError, EncodingError, tomllib.TOMLDecodeError) as error:
             raise ConfigurationError(f"{file} cannot be read ({error}): restore it from a backup") from error
         if "://" in str(settings.get("database")):
             return file, settings

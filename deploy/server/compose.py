@@ -6,9 +6,9 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from mien.atomic_file import write_secret
 from mien.deploy.config_templates import DASHBOARD_PORT, dashboard_toml
 from mien.deploy.packaging.wheel import write_wheel
+from mien.files.atomic_file import write_secret
 
 from .certificate_authority import CertificateAuthority
 

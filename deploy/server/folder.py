@@ -32,11 +32,12 @@ import msgspec
 from cryptography import x509
 from msgspec import Struct
 
-from mien.atomic_file import write_secret
 from mien.deploy.config_templates import agent_toml, collector_toml, dashboard_toml, mosquitto_conf, server_toml
 from mien.deploy.systemd_units import server_units
 from mien.device_name import collector_client_id, is_device_name
 from mien.errors import ConfigurationError, UsageError
+from mien.files.atomic_file import write_secret
+from mien.files.text_file import EncodingError, decode_text
 from mien.messages.topics import Topics
 
 from .certificate_authority import CertificateAuthority
@@ -86,8 +87,8 @@ class ServerFolder:
         """Open it. ConfigurationError if the folder is not a server folder."""
         self.path = path.resolve()
         try:
-            self.server = msgspec.convert(tomllib.loads((self.path / "server.toml").read_text()), Server)
-        except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+            self.server = msgspec.convert(tomllib.loads(decode_text((self.path / "server.toml").read_bytes())), Server)
+        except (OSError, EncodingError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
             hint = "create one with `mien server init`, or name it with --server"
             raise ConfigurationError(f"{path} is not a server folder ({error}): {hint}") from error
         self._authority = CertificateAuthority(self.path / "certificate-authority")

@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from mien.atomic_file import write_secret
+from mien.files.atomic_file import write_secret
 
 FILES = files("mien.deploy.server") / "grafana"
 UID = "mien"

@@ -9,7 +9,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from mien.atomic_file import SECRET, write_file
+from mien.files.atomic_file import SECRET, write_file
+from mien.files.text_file import read_text
 
 from .certificate_authority import CertificateAuthority, Identity
 from .folder import ServerFolder, check_host
@@ -109,7 +110,7 @@ def _read(file: Path) -> x509.Certificate:
 
 def _replace(file: Path, pattern: str, replacement: str) -> bool:
     """Replace in a text file, atomically; False if there is nothing to replace."""
-    text = file.read_text()
+    text = read_text(file)
     changed = re.sub(pattern, lambda _: replacement, text, flags=re.MULTILINE)
     if changed == text:
         return False

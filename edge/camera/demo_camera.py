@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from mien.edge.timer import Timer
 
-from .frame import Frame, at_frame_rate, read_image
+from .frame import Frame, at_frame_rate
+from .image_file import read_image
 from .settings import DemoCameraSettings
 
 PORTRAIT = Path(__file__).parent / "portrait.jpg"
@@ -23,7 +24,7 @@ BACKGROUND_BRIGHTNESS = 96
 @contextmanager
 def open_demo_camera(settings: DemoCameraSettings, timer: Timer) -> Iterator[Iterator[Frame]]:
     """Endless frames in which the image `camera.path`, or the portrait, drifts over a gray background."""
-    image = read_image(Path(settings.path) if settings.path else PORTRAIT)
+    image = read_image(Path(settings.path) if settings.path else PORTRAIT, color=True)
     yield at_frame_rate(_drift(image, settings, timer), settings.frames_per_second, timer)
 
 
@@ -36,6 +37,6 @@ def _drift(image: NDArray[np.uint8], settings: DemoCameraSettings, timer: Timer)
         phase = 2 * math.pi * timer.now_s() / PERIOD_S
         left = round((settings.width - width) * (0.5 + 0.4 * math.sin(phase)))
         top = round((settings.height - height) * (0.5 + 0.4 * math.sin(2 * phase)))
-        frame = np.full((settings.height, settings.width), BACKGROUND_BRIGHTNESS, np.uint8)
+        frame = np.full((settings.height, settings.width, 3), BACKGROUND_BRIGHTNESS, np.uint8)
         frame[top : top + height, left : left + width] = image
         yield frame

@@ -8,17 +8,18 @@ from pathlib import Path
 from mien.edge.timer import REAL_TIME, Timer
 from mien.errors import CameraError
 
+from .camera_url import CameraUrl
 from .demo_camera import open_demo_camera
 from .file_camera import open_file_camera
 from .frame import Frame, orient_and_mask
-from .opencv_camera import open_rtsp_camera, open_usb_camera
+from .opencv_camera import open_network_camera, open_usb_camera
 from .rpicam import open_rpicam
 from .settings import (
     CameraSettings,
     DemoCameraSettings,
     FileCameraSettings,
+    NetworkCameraSettings,
     RpicamSettings,
-    RtspCameraSettings,
     UsbCameraSettings,
 )
 
@@ -30,6 +31,8 @@ def check_camera(settings: CameraSettings) -> None:
             raise CameraError("rpicam-vid is not installed: apt install rpicam-apps-lite, or set camera.kind")
         case UsbCameraSettings(index=index) if not Path(f"/dev/video{index}").exists():
             raise CameraError(f"there is no USB camera {index}: plug it in, or set camera.index (`ls /dev/video*`)")
+        case NetworkCameraSettings(url_file=url_file):
+            CameraUrl.read(Path(url_file))
         case FileCameraSettings(path=path) if not Path(path).exists():
             raise CameraError(f"{path} does not exist: set camera.path to a video, an image or a folder of both")
         case DemoCameraSettings(path=str(path)) if not Path(path).exists():
@@ -58,8 +61,8 @@ def _open_unoriented(
             return open_rpicam(settings, is_closing)
         case UsbCameraSettings():
             return open_usb_camera(settings)
-        case RtspCameraSettings():
-            return open_rtsp_camera(settings)
+        case NetworkCameraSettings():
+            return open_network_camera(settings)
         case FileCameraSettings():
             return open_file_camera(settings, timer)
         case DemoCameraSettings():

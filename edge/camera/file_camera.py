@@ -1,5 +1,6 @@
 """A simulated camera that shows files: a video, an image, or a folder of both."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,53 +10,73 @@ from numpy.typing import NDArray
 
 from mien.edge.timer import Timer
 from mien.errors import CameraError
+from mien.media.file_name import to_text
 
-from .frame import Frame, at_frame_rate, read_image, to_gray
+from .frame import Frame
+from .image_file import read_image
+from .media_file import MediaFile, find_media
 from .settings import FileCameraSettings
-from .video_file import VIDEO_SUFFIXES, VideoFile
+from .video_file import VideoFile
 
-IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
+MAX_PAUSE_S = 10.0
+"""Longer pauses between the frames of a video are shortened: the agent must not seem to hang."""
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
 def open_file_camera(settings: FileCameraSettings, timer: Timer) -> Iterator[Iterator[Frame]]:
-    """The frames of `camera.path` at the camera's frame rate; endless only if `camera.loop` is set."""
-    yield at_frame_rate(_read_images(Path(settings.path), settings), settings.frames_per_second, timer)
+    """The frames of `camera.path`, a video's at its own times; endless only if `camera.loop` is set.
+
+    At most the camera's frames a second are shown; a slow consumer delays them but misses none. In a folder, files that
+    cannot be read are logged and left out. CameraError if there is nothing to show.
+    """
+    yield _at_their_times(_read_images(Path(settings.path), settings), settings, timer)
 
 
-def list_files(path: Path) -> list[Path]:
-    """The file itself, or the images and videos in a folder, sorted by name. CameraError if there are none."""
-    if not path.exists():
-        raise CameraError(f"{path} does not exist: name a video, an image or a folder of both")
-    if not path.is_dir():
-        return [path]
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES)
-    if not files:
-        raise CameraError(f"{path} contains no images or videos: name another folder")
-    return files
+def _at_their_times(
+    images: Iterator[tuple[float, NDArray[np.uint8]]], settings: FileCameraSettings, timer: Timer
+) -> Iterator[Frame]:
+    due_s = timer.now_s() - 1 / settings.frames_per_second
+    for pause_s, image in images:
+        due_s = max(due_s + min(pause_s, MAX_PAUSE_S), timer.now_s() - 1 / settings.frames_per_second)
+        timer.sleep(max(0.0, due_s - timer.now_s()))
+        yield Frame.of(image, timer.now_s())
 
 
-def is_image(file: Path) -> bool:
-    """Whether to read the file as an image; anything else is read as a video."""
-    return file.suffix.lower() in IMAGE_SUFFIXES
-
-
-def _read_images(path: Path, settings: FileCameraSettings) -> Iterator[NDArray[np.uint8]]:
-    files = list_files(path)
-    while True:
+def _read_images(path: Path, settings: FileCameraSettings) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Each image, and how many seconds after the one before it is due."""
+    media = find_media(path)
+    for line in media.left_out:
+        log.warning("left out: %s", line)
+    files = media.files
+    while files:
+        shown = []
         for file in files:
-            yield from _repeat_image(file, settings) if is_image(file) else _read_video(file, settings)
-        if not settings.loop:
+            try:
+                yield from _repeat_image(file, settings) if file.kind == "image" else _read_video(file, settings)
+                shown.append(file)
+            except CameraError as error:
+                if file.path == path:
+                    raise
+                log.warning("left out: %s", error)
+        files = shown
+        if files and not settings.loop:
             return
+    raise CameraError(f"none of the files in {to_text(path)} can be shown: name another folder in camera.path")
 
 
-def _repeat_image(file: Path, settings: FileCameraSettings) -> Iterator[NDArray[np.uint8]]:
-    image = read_image(file)
+def _repeat_image(file: MediaFile, settings: FileCameraSettings) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    image = read_image(file.path, color=True)
     for _ in range(max(1, round(settings.still_duration_s * settings.frames_per_second))):
-        yield image
+        yield 1 / settings.frames_per_second, image
 
 
-def _read_video(file: Path, settings: FileCameraSettings) -> Iterator[NDArray[np.uint8]]:
-    with VideoFile(file) as video:
-        for _, image in video.images(settings.frames_per_second):
-            yield to_gray(image)
+def _read_video(file: MediaFile, settings: FileCameraSettings) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    with VideoFile(file.path) as video:
+        previous_s = -1 / settings.frames_per_second
+        for at_s, image in video.images(settings.frames_per_second):
+            yield at_s - previous_s, image
+            previous_s = at_s
+        if video.flaw:
+            log.warning("%s %s", to_text(file.path), video.flaw)

@@ -1,32 +1,49 @@
-"""Frames: one gray image with its time of arrival, and the steps from a camera's raw frames to those the agent sees."""
+"""Frames: one image with its time of arrival, and the steps from a camera's raw frames to those the agent sees."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from typing import Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.edge.timer import Timer
-from mien.errors import CameraError
 
 from .settings import CameraSettings, PhysicalCameraSettings
 
 ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 MASK_BRIGHTNESS = 128
-"""A masked area is uniform: it has no edges, so no cascade detects anything in it."""
+"""A masked area is uniform gray: it has no edges, so no detector finds anything in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One gray frame."""
+    """One frame."""
 
     gray: NDArray[np.uint8]
-    """(height, width)."""
+    """(height, width): what is compared, cropped and classified."""
     arrived_s: float
     """`time.monotonic()` when it arrived."""
+    color: NDArray[np.uint8] | Callable[[], NDArray[np.uint8]] | None = None
+    """(height, width, 3) BGR, or what makes it, for a camera whose color frames cost time that most frames are not
+    worth; None if the camera has no color. Read it with `image`."""
+
+    @classmethod
+    def of(cls, image: NDArray[np.uint8], arrived_s: float) -> Self:
+        """The frame of a gray or BGR image."""
+        return cls(to_gray(image), arrived_s, image if image.ndim == 3 else None)
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """What faces are detected in: (height, width, 3) BGR, or (height, width) gray if the camera has no color.
+
+        It may be made anew each time: read it once for each frame.
+        """
+        color = self.color() if callable(self.color) else self.color
+        return self.gray if color is None else color
 
 
 def limit_frame_rate(frames: Iterator[Frame], frames_per_second: float) -> Iterator[Frame]:
@@ -48,18 +65,31 @@ def skip_warmup_frames(frames: Iterator[Frame], settings: PhysicalCameraSettings
 
 def orient_and_mask(frames: Iterator[Frame], settings: CameraSettings) -> Iterator[Frame]:
     """Rotate, mirror and mask frames as the settings say."""
+    if settings.rotation or settings.mirror or settings.mask:
+        orient = partial(_orient_and_mask, settings)
+        for frame in frames:
+            color = None if frame.color is None else partial(_orient_color, orient, frame)
+            yield Frame(orient(frame.gray), frame.arrived_s, color)
+    else:
+        yield from frames
+
+
+def _orient_color(orient: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], frame: Frame) -> NDArray[np.uint8]:
+    return orient(frame.image)
+
+
+def _orient_and_mask(settings: CameraSettings, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     rotation = ROTATIONS.get(settings.rotation)
-    for frame in frames:
-        gray = frame.gray if rotation is None else cv2.rotate(frame.gray, rotation)
-        gray = cv2.flip(gray, 1) if settings.mirror else gray
-        if settings.mask:
-            gray = _mask_areas(gray, settings.mask)
-        yield frame if gray is frame.gray else Frame(gray.astype(np.uint8, copy=False), frame.arrived_s)
+    rotated = image if rotation is None else cv2.rotate(image, rotation)
+    mirrored = cv2.flip(rotated, 1) if settings.mirror else rotated
+    return _mask_areas(mirrored.astype(np.uint8, copy=False), settings.mask)
 
 
-def _mask_areas(gray: np.ndarray, areas: Sequence[tuple[float, float, float, float]]) -> np.ndarray:
-    masked = gray.copy()
-    height, width = gray.shape
+def _mask_areas(image: NDArray[np.uint8], areas: Sequence[tuple[float, float, float, float]]) -> NDArray[np.uint8]:
+    if not areas:
+        return image
+    masked = image.copy()
+    height, width = image.shape[:2]
     for left, top, area_width, area_height in areas:
         rows = slice(round(top * height), round((top + area_height) * height))
         masked[rows, round(left * width) : round((left + area_width) * width)] = MASK_BRIGHTNESS
@@ -67,20 +97,12 @@ def _mask_areas(gray: np.ndarray, areas: Sequence[tuple[float, float, float, flo
 
 
 def at_frame_rate(images: Iterator[NDArray[np.uint8]], frames_per_second: float, timer: Timer) -> Iterator[Frame]:
-    """Frames from images at a camera's frame rate; a slow consumer delays them but misses none."""
+    """Frames from gray or BGR images at a camera's frame rate; a slow consumer delays them but misses none."""
     due_s = timer.now_s()
     for image in images:
         timer.sleep(max(0.0, due_s - timer.now_s()))
         due_s = max(due_s + 1 / frames_per_second, timer.now_s() - 1 / frames_per_second)
-        yield Frame(image, timer.now_s())
-
-
-def read_image(file: Path, *, color: bool = False) -> NDArray[np.uint8]:
-    """An image file as (height, width) gray or (height, width, 3) BGR. CameraError if OpenCV cannot read it."""
-    image = cv2.imread(str(file), cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise CameraError(f"{file} is not an image that OpenCV can read: convert it to JPEG or PNG")
-    return image.astype(np.uint8, copy=False)
+        yield Frame.of(image, timer.now_s())
 
 
 def to_gray(image: np.ndarray) -> NDArray[np.uint8]:

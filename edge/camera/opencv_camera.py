@@ -2,49 +2,80 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import cv2
+import numpy as np
 
 from mien.errors import CameraError
+from mien.media.native_messages import capture_messages, silence_opencv
 
-from .frame import Frame, limit_frame_rate, skip_warmup_frames, to_gray
-from .settings import PhysicalCameraSettings, RtspCameraSettings, UsbCameraSettings
+from .camera_url import CameraUrl
+from .frame import Frame, limit_frame_rate, skip_warmup_frames
+from .settings import NetworkCameraSettings, PhysicalCameraSettings, UsbCameraSettings
+
+PROBE_TIMEOUT_S = 3.0
+"""How long a camera that delivers no frames may take to respond otherwise."""
+
+MAX_FAILURES = 10
+"""Frames in succession that cannot be read: FFmpeg does not tell a damaged frame from the end of the stream."""
+
+
+class VideoSource(Protocol):
+    """What is used of OpenCV's `VideoCapture`."""
+
+    def grab(self) -> bool:
+        """Wait for the next frame; False if there is none."""
+
+    def retrieve(self) -> tuple[bool, np.ndarray]:
+        """Decode it; False if it is damaged."""
 
 
 @contextmanager
 def open_usb_camera(settings: UsbCameraSettings) -> Iterator[Iterator[Frame]]:
     """The frames of `/dev/video<index>`."""
+    silence_opencv()
     capture = cv2.VideoCapture(settings.index)
     capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.width)
     capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.height)
     capture.set(cv2.CAP_PROP_FPS, settings.frames_per_second)
-    failure_message = (
-        f"USB camera {settings.index} delivers no frames: check that it is plugged in (`ls /dev/video*`), that no "
-        "other program uses it, and camera.index"
-    )
+
+    def explain(frames: int) -> str:
+        if frames:
+            return f"USB camera {settings.index} stopped delivering frames: check its cable and its power supply"
+        return (
+            f"USB camera {settings.index} delivers no frames: check that it is plugged in (`ls /dev/video*`), that no "
+            "other program uses it, and camera.index"
+        )
+
     with _releasing(capture):
-        yield skip_warmup_frames(_read_frames(capture, settings, failure_message), settings)
+        yield skip_warmup_frames(read_frames(capture, settings, explain), settings)
 
 
 @contextmanager
-def open_rtsp_camera(settings: RtspCameraSettings) -> Iterator[Iterator[Frame]]:
-    """The frames of a network camera, over TCP because packet loss would corrupt them. Its URL is never logged."""
-    try:
-        url = Path(settings.url_file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CameraError(f"camera.url_file {settings.url_file} cannot be read: {error}") from error
+def open_network_camera(settings: NetworkCameraSettings) -> Iterator[Iterator[Frame]]:
+    """The frames of a network camera, RTSP over TCP because packet loss would corrupt them. Its URL is never logged."""
+    url = CameraUrl.read(Path(settings.url_file))
+    silence_opencv()
     os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
     timeout_ms = round(settings.start_timeout_s * 1000)
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout_ms]
-    failure_message = (
-        f"the camera in {settings.url_file} delivers no frames: check the URL in that file, the camera's password and "
-        "the network"
-    )
-    with _releasing(cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)) as capture:
-        yield skip_warmup_frames(_read_frames(capture, settings, failure_message), settings)
+
+    def explain(frames: int) -> str:
+        camera = f"the camera in {settings.url_file}"
+        if frames == 1:
+            return f"{camera} delivered one image and no more: use the URL of its stream, not that of a single image"
+        if frames:
+            return f"{camera} stopped delivering frames after {frames}: check its power supply and the network"
+        reason = url.probe(PROBE_TIMEOUT_S)
+        place = f"the URL in that file ({reason})" if reason else "the URL in that file"
+        return f"{camera} delivers no frames: check {place}, the camera's password and the network{url.password_hint()}"
+
+    with _releasing(cv2.VideoCapture(url.text, cv2.CAP_FFMPEG, timeouts)) as capture:
+        yield skip_warmup_frames(read_frames(capture, settings, explain), settings)
 
 
 @contextmanager
@@ -55,12 +86,36 @@ def _releasing(capture: cv2.VideoCapture) -> Iterator[cv2.VideoCapture]:
         capture.release()
 
 
-def _read_frames(capture: cv2.VideoCapture, settings: PhysicalCameraSettings, failure_message: str) -> Iterator[Frame]:
-    def read_all() -> Iterator[Frame]:
-        while True:
-            success, image = capture.read()
-            if not success:
-                raise CameraError(failure_message)
-            yield Frame(to_gray(image), time.monotonic())
+def read_frames(
+    source: VideoSource, settings: PhysicalCameraSettings, explain: Callable[[int], str]
+) -> Iterator[Frame]:
+    """The frames of a source at the camera's frame rate; damaged ones are left out.
 
-    return limit_frame_rate(read_all(), settings.frames_per_second)
+    CameraError, with what `explain` says of the number of frames so far, if none arrives for `start_timeout_s` or too
+    many in succession are damaged or missing.
+    """
+    return limit_frame_rate(_read_all(source, settings.start_timeout_s, explain), settings.frames_per_second)
+
+
+def _read_all(source: VideoSource, timeout_s: float, explain: Callable[[int], str]) -> Iterator[Frame]:
+    frames = failures = 0
+    waiting_since_s = time.monotonic()
+    while failures < MAX_FAILURES and time.monotonic() - waiting_since_s < timeout_s:
+        image = _read(source)
+        if image is None:
+            failures += 1
+            continue
+        frames += 1
+        failures = 0
+        yield Frame.of(image.astype(np.uint8, copy=False), time.monotonic())
+        waiting_since_s = time.monotonic()
+    raise CameraError(explain(frames))
+
+
+def _read(source: VideoSource) -> np.ndarray | None:
+    """The next frame; None if it is damaged, or if there is none."""
+    if not source.grab():
+        return None
+    with capture_messages():  # libjpeg writes a line for each damaged frame of a webcam
+        success, image = source.retrieve()
+    return image if success else None

@@ -1,5 +1,6 @@
 """A Raspberry Pi camera through `rpicam-vid`: OpenCV cannot read it, and picamera2 depends on the system's NumPy."""
 
+import itertools
 import os
 import select
 import signal
@@ -8,9 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import IO, cast
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.errors import CameraError
 
@@ -25,7 +29,7 @@ CLOSE_POLL_S = 0.2
 
 @contextmanager
 def open_rpicam(settings: RpicamSettings, is_closing: Callable[[], bool]) -> Iterator[Iterator[Frame]]:
-    """`rpicam-vid` as a child process; the Y plane of its YUV 4:2:0 frames is the gray frame.
+    """`rpicam-vid` as a child process; the Y plane of its YUV 4:2:0 frames is the gray frame, all three are the color.
 
     The frames end when `is_closing`, even if rpicam-vid hangs: leaving the context then kills it.
     """
@@ -62,7 +66,7 @@ def _read_frames(
     stderr_reader: threading.Thread,
 ) -> Iterator[Frame]:
     luma_bytes = settings.width * settings.height
-    while True:
+    for number in itertools.count():
         data = np.empty(luma_bytes * 3 // 2, np.uint8)
         try:
             if not _read_full(stdout, data.data, settings.start_timeout_s, is_closing):
@@ -72,8 +76,17 @@ def _read_frames(
                 stderr_reader.join(ERROR_OUTPUT_TIMEOUT_S)
             reason = "".join(last_error_line) or str(problem)
             hint = "check the camera's cable, and that `rpicam-hello --list-cameras` lists it"
-            raise CameraError(f"rpicam-vid delivers no frames ({reason}): {hint}") from problem
-        yield Frame(data[:luma_bytes].reshape(settings.height, settings.width), time.monotonic())
+            symptom = "stopped delivering frames" if number else "delivers no frames"
+            raise CameraError(f"rpicam-vid {symptom} ({reason}): {hint}") from problem
+        gray = data[:luma_bytes].reshape(settings.height, settings.width)
+        # an odd height has no chroma rows of its own
+        color = None if settings.height % 2 else partial(_to_color, data.reshape(-1, settings.width))
+        yield Frame(gray, time.monotonic(), color)
+
+
+def _to_color(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(height, width, 3) BGR from the planes of a YUV 4:2:0 frame, (height * 3 / 2, width)."""
+    return cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_I420).astype(np.uint8, copy=False)
 
 
 def _read_full(pipe: IO[bytes], buffer: memoryview, timeout_s: float, is_closing: Callable[[], bool]) -> bool:

@@ -1,6 +1,6 @@
 """The `[camera]` table of the agent's settings: a struct for each kind of camera."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
@@ -71,11 +71,13 @@ class UsbCameraSettings(PhysicalCameraSettings, frozen=True, kw_only=True, tag="
     """Frame height in pixels."""
 
 
-class RtspCameraSettings(PhysicalCameraSettings, frozen=True, kw_only=True, tag="rtsp"):
-    """A network camera."""
+class NetworkCameraSettings(PhysicalCameraSettings, frozen=True, kw_only=True, tag="network"):
+    """A camera with a URL, of RTSP or of MJPEG over HTTP."""
+
+    FORMER_TAGS: ClassVar[tuple[str, ...]] = ("rtsp",)  # what the kind was called before: old files stay valid
 
     url_file: str
-    """A file that contains only the camera's rtsp:// URL, which may include a password."""
+    """A file that contains only the camera's URL, rtsp://... or http://..., which may include a user and a password."""
 
 
 class FileCameraSettings(CommonCameraSettings, frozen=True, kw_only=True, tag="file"):
@@ -100,4 +102,4 @@ class DemoCameraSettings(CommonCameraSettings, frozen=True, kw_only=True, tag="d
     """Frame height in pixels."""
 
 
-CameraSettings = RpicamSettings | UsbCameraSettings | RtspCameraSettings | FileCameraSettings | DemoCameraSettings
+CameraSettings = RpicamSettings | UsbCameraSettings | NetworkCameraSettings | FileCameraSettings | DemoCameraSettings

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from mien.output import print_csv, print_json, to_printable
+from mien.output import print_csv, print_json, text_bar, to_printable
 
 from .prediction import COLUMNS, Prediction
 
@@ -28,6 +28,6 @@ def _print_line(row: Mapping[str, Any]) -> None:
     """File, time, track, emotion, confidence."""
     minutes, seconds = divmod(row["at_s"] or 0.0, 60)
     at = "" if row["at_s"] is None else f"{int(minutes):3d}:{seconds:04.1f}"
-    bar = "█" * round(row["confidence"] * BAR_LENGTH)
+    bar = text_bar(round(row["confidence"] * BAR_LENGTH))
     label = f"{row['emotion']:8} {row['confidence']:4.2f} {bar}"
     print(f"{to_printable(row['file'])} {at:8} {row['track']:2d} {label}")

@@ -20,8 +20,9 @@ class Prediction:
     """One face in an image, or one tracked face over a reporting interval of a video."""
 
     file: str
+    """Its path from the folder that was named, with each byte that is not UTF-8 as in `\\xff`."""
     at_s: float | None
-    """The end of the interval, from the start of the video; None for an image."""
+    """The time of the interval's last frame that shows the face, from the start of the video; None for an image."""
     track: int
     """Number of the face in its file. It does not identify a person."""
     scores: Scores

@@ -25,13 +25,14 @@ def agent(config: Annotated[Path, typer.Option("--config", help="The agent's TOM
     from mien.edge.delivery.clock import Clock
     from mien.edge.delivery.outbox import Outbox, OutboxLimits
     from mien.edge.delivery.publisher import Publisher
+    from mien.edge.health.recent_predictions import RecentPredictions
     from mien.edge.health.reporter import HealthReporter
     from mien.edge.health.watchdog import Watchdog
     from mien.edge.motion.factory import open_motion_sensor
     from mien.edge.motion.sensor_health import MotionSensorMonitor
     from mien.edge.motion.settings import FrameDifferenceSettings
     from mien.edge.settings import AgentSettings
-    from mien.edge.vision.factory import open_classifier, open_detector
+    from mien.edge.vision.factory import open_classifier, open_detector_or_fallback
     from mien.edge.vision.pipeline import VisionPipeline
     from mien.settings.load import load_settings
 
@@ -39,8 +40,12 @@ def agent(config: Annotated[Path, typer.Option("--config", help="The agent's TOM
     settings = load_settings(config, AgentSettings)
     check_camera(settings.camera)
     classifier, model_error = open_classifier(settings.model)
+    detector, detector_error = open_detector_or_fallback(settings.faces)
     vision = VisionPipeline(
-        settings.faces, detector=open_detector(settings.faces), classifier=classifier, model_error=model_error
+        settings.faces,
+        detector=detector,
+        classifier=classifier,
+        model_error="; ".join(filter(None, (detector_error, model_error))),
     )
     log.info("model %s on %s", classifier.model_id, classifier.runtime)
     stopping = threading.Event()
@@ -59,6 +64,7 @@ def agent(config: Annotated[Path, typer.Option("--config", help="The agent's TOM
     ):
         watchdog = Watchdog(["agent", "publisher"])
         watchdog.ready()
+        recent_predictions = RecentPredictions()
         health_reporter = HealthReporter(
             settings,
             camera_manager=camera_manager,
@@ -66,6 +72,7 @@ def agent(config: Annotated[Path, typer.Option("--config", help="The agent's TOM
             motion=motion,
             sensor_monitor=sensor_monitor,
             clock=clock,
+            recent_predictions=recent_predictions,
         )
         with Publisher(
             settings.mqtt,
@@ -86,6 +93,7 @@ def agent(config: Annotated[Path, typer.Option("--config", help="The agent's TOM
                 clock=clock,
                 sensor_monitor=sensor_monitor,
                 publish_motion=publisher.publish_motion,
+                record_prediction=recent_predictions.record,
                 heartbeat=partial(watchdog.heartbeat, "agent"),
             ).run(stopping)
             watchdog.stopping()

@@ -8,6 +8,16 @@ import typer
 
 def doctor(
     config: Annotated[Path, typer.Option("--config", help="The agent's TOML file.")],
+    watch_empty: Annotated[
+        float | None,
+        typer.Option(
+            "--watch-empty",
+            metavar="SECONDS",
+            min=0.1,
+            help="Instead, watch the empty room for so long, and propose areas to mask.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Check everything the agent needs: model, sensor, camera, disk, clock, MQTT broker.
@@ -22,6 +32,7 @@ def doctor(
     from mien.edge.agent_lock import is_agent_running
     from mien.edge.health.broker_check import check_broker
     from mien.edge.health.diagnostics import run_diagnostics
+    from mien.edge.health.empty_room import watch_empty_room
     from mien.edge.settings import AgentSettings
     from mien.errors import ConfigurationError
     from mien.settings.load import load_settings
@@ -35,6 +46,9 @@ def doctor(
             yield error("config", str(problem), "")
             return
         yield ok("config", f"{config}, device {settings.device}")
+        if watch_empty:
+            yield from watch_empty_room(settings, watch_empty)
+            return
         yield from run_diagnostics(settings)
         is_running = is_agent_running(Path(settings.outbox))
         yield from check_broker(settings.mqtt, settings.device, is_agent_running=is_running)

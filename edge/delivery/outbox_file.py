@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mien.errors import DatabaseError
+from mien.files.sqlite_file import primary_code
 
 from .outbox_schema import create_or_upgrade_schema
 
 CORRUPT_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+"""SQLite's primary result codes of a file that is set aside."""
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +94,8 @@ class OutboxFile:
         return DatabaseError(f"the outbox {self.path} cannot be opened ({error}): check outbox in agent.toml")
 
     def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        # absolute: SQLite may take a relative path for a URI if it begins with `file:`
+        database = sqlite3.connect(self.path.absolute(), isolation_level=None, check_same_thread=False)
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")  # a commit survives power loss
@@ -135,4 +138,4 @@ class OutboxFile:
 
 
 def _is_corruption(error: sqlite3.Error) -> bool:
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in CORRUPT_CODES  # the low byte is the primary code
+    return primary_code(error) in CORRUPT_CODES

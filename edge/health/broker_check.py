@@ -1,6 +1,5 @@
 """Checks the MQTT broker the way the agent uses it: encryption, account, permissions, and a collector behind it."""
 
-import ssl
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from mien.device_name import doctor_client_id
 from mien.errors import ConnectionRefused, MienError
 from mien.messages.status import CollectorStatus, decode_collector_status
 from mien.messages.topics import Topics
+from mien.mqtt.failure import describe_failure
 from mien.mqtt.limits import BrokerLimits
 from mien.mqtt.probe import Probe, try_handshake
 from mien.mqtt.settings import MqttSettings
@@ -45,12 +45,8 @@ def check_broker(settings: MqttSettings, device: str, *, is_agent_running: bool 
             yield from _check_limits(probe.limits)
             yield _check_permissions(probe, topics, device)
             yield _check_collectors(probe, topics, device)
-    except ssl.SSLError as problem:
-        hint = "check mqtt.ca_file, and that the certificate is for this host"
-        yield error("broker", f"{host}:{port} is not trusted ({problem.reason or problem})", hint)
-    except OSError as problem:
-        hint = "check mqtt.host, mqtt.port and the network"
-        yield error("broker", f"no MQTT broker at {host}:{port} ({problem})", hint)
+    except (OSError, ValueError) as problem:
+        yield failed("broker", ConnectionRefused(describe_failure(settings, problem)))
     except MienError as problem:
         yield failed("broker", problem)
 

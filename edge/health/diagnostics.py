@@ -17,7 +17,8 @@ from mien.clock_sync import ask_clock_sync
 from mien.edge.camera.factory import check_camera, open_camera
 from mien.edge.camera.frame import Frame
 from mien.edge.camera.frame_reader import FrameReader
-from mien.edge.camera.settings import RtspCameraSettings
+from mien.edge.camera.settings import NetworkCameraSettings
+from mien.edge.delivery.outbox_file import CORRUPT_CODES
 from mien.edge.delivery.outbox_schema import check_version
 from mien.edge.motion.pir import PirSensor
 from mien.edge.motion.settings import (
@@ -29,6 +30,7 @@ from mien.edge.motion.settings import (
 from mien.edge.settings import AgentSettings
 from mien.edge.vision.factory import open_detector
 from mien.errors import CameraError, ConfigurationError, MienError
+from mien.files.sqlite_file import open_read_only, primary_code
 from mien.model.classifier import Classifier
 from mien.model.model_card import DEFAULT_MODEL
 from mien.model.preprocessing import IMAGE_SIZE_PX
@@ -123,7 +125,7 @@ def _check_camera(settings: AgentSettings) -> Iterator[CheckResult]:
     elif brightness > MAX_BRIGHTNESS:
         yield warning("camera", f"{message}, too bright", "turn the camera away from the light")
     else:
-        faces = len(open_detector(settings.faces).detect(frame.gray))
+        faces = len(open_detector(settings.faces).detect(frame.image))
         yield ok("camera", f"{message}, faces in view: {faces}")
 
 
@@ -142,11 +144,14 @@ def _check_outbox(settings: AgentSettings) -> Iterator[CheckResult]:
     message = f"{file}, {free_mb} MB free"
     if file.exists():
         try:
-            with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+            with closing(open_read_only(file)) as database:
                 check_version(database, file)
                 rows, rejected = database.execute("SELECT count(*), count(reject_reason) FROM message").fetchone()
         except sqlite3.Error as problem:
-            hint = "the agent will set it aside and start a new one"
+            is_corrupt = primary_code(problem) in CORRUPT_CODES
+            hint = (
+                "the agent will set it aside and start a new one" if is_corrupt else "check its owner and permissions"
+            )
             yield error("outbox", f"{file} cannot be read ({problem})", hint)
             return
         message += f", {rows - rejected} observations waiting"
@@ -176,7 +181,7 @@ def _check_secrets(settings: AgentSettings) -> Iterator[CheckResult]:
     camera = settings.camera
     for name, path in (
         ("mqtt.password_file", settings.mqtt.password_file),
-        ("camera.url_file", camera.url_file if isinstance(camera, RtspCameraSettings) else None),
+        ("camera.url_file", camera.url_file if isinstance(camera, NetworkCameraSettings) else None),
     ):
         if path is None:
             continue

@@ -17,6 +17,8 @@ from mien.messages.health import CameraHealth, Health, MachineHealth, OutboxHeal
 from mien.messages.text import to_short_text
 from mien.settings.tagged_union import tag_of
 
+from .recent_predictions import RecentPredictions
+
 TEMPERATURE_FILE = Path("/sys/class/thermal/thermal_zone0/temp")
 """Thousandths of a degree Celsius (Linux, thermal/sysfs-api)."""
 THROTTLED_NOW = 0b1110
@@ -35,22 +37,28 @@ class HealthReporter:
         motion: MotionSensor,
         sensor_monitor: MotionSensorMonitor,
         clock: Clock,
+        recent_predictions: RecentPredictions | None = None,
     ) -> None:
+        """Without `recent_predictions`, none are reported."""
         self._settings = settings
         self._camera_manager = camera_manager
         self._vision = vision
         self._motion = motion
         self._sensor_monitor = sensor_monitor
         self._clock = clock
+        self._recent_predictions = recent_predictions or RecentPredictions()
 
     def build_health(self, outbox: OutboxHealth) -> Health:
         """The full report, with this health of the outbox."""
+        predictions, mean_confidence = self._recent_predictions.shares() or (None, None)
         return Health(
             outbox=outbox,
             sensor=self._sensor(),
             camera=self._camera(),
             vision=self._vision.health(),
             machine=self._machine(),
+            predictions=predictions,
+            mean_confidence=mean_confidence,
         )
 
     def _sensor(self) -> SensorHealth:

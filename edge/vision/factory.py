@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-from mien.errors import ModelError
+from mien.errors import ConfigurationError, ModelError
 from mien.face_detection.detector import FaceDetector
 from mien.face_detection.haar import HaarDetector
-from mien.face_detection.yunet import YuNetDetector
+from mien.face_detection.yunet import YUNET_MODEL, YuNetDetector
 from mien.model.classifier import Classifier
 from mien.model.model_card import DEFAULT_MODEL
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def open_detector(settings: FaceSettings) -> FaceDetector:
-    """The face detector. ModelError if its model cannot be read."""
+    """The face detector. ModelError if its model cannot be read, ConfigurationError if this OpenCV does not have it."""
     match settings:
         case HaarSettings():
             return HaarDetector(
@@ -27,11 +27,28 @@ def open_detector(settings: FaceSettings) -> FaceDetector:
             )
         case YuNetSettings():
             return YuNetDetector(
-                Path(settings.detector_model),
+                Path(settings.detector_model) if settings.detector_model else YUNET_MODEL,
                 working_width=settings.working_width,
                 min_face_px=settings.min_face_px,
+                min_score=settings.min_score,
                 margin=settings.margin,
             )
+
+
+def open_detector_or_fallback(settings: FaceSettings) -> tuple[FaceDetector, str]:
+    """The face detector, or the Haar cascade if that one's model cannot be read; and the error if so.
+
+    A device on a wall that lost a file continues with what it has. ModelError if there is no cascade either.
+    """
+    try:
+        return open_detector(settings), ""
+    except ModelError as error:
+        try:
+            detector = HaarDetector()
+        except ConfigurationError:
+            raise error from None
+        log.error("%s; detecting faces with the Haar cascade until then", error)
+        return detector, str(error)
 
 
 def open_classifier(model: str | None) -> tuple[Classifier, str]:

@@ -1,21 +1,22 @@
 """Detects the faces in a frame and classifies the expression of each whose crop is good enough."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mien.edge.camera.frame import Frame
-from mien.face_detection.box import Box
+from mien.face_detection.crop import crop_face
 from mien.face_detection.detector import FaceDetector
-from mien.messages.health import VisionHealth
+from mien.face_detection.face import Face
+from mien.messages.health import SKIP_REASONS, SkipReason, VisionHealth
 from mien.messages.text import to_short_text
 from mien.model.classifier import Classifier
-from mien.model.preprocessing import preprocess, sharpness
+from mien.model.preprocessing import preprocess
 
 from .face_follower import FaceFollower
+from .gates import check_crop, check_face
 from .settings import FaceSettings
 from .tracker import FaceResult
 
@@ -34,7 +35,8 @@ class VisionPipeline:
         self._detector = detector
         self._classifier = classifier
         self._model_error = model_error
-        self._frames = self._faces = self._too_small = self._blurred = 0
+        self._frames = self._faces = 0
+        self._skipped: Counter[SkipReason] = Counter()
         self._frame_ms: deque[float] = deque(maxlen=MAX_TIMINGS)
         self._inference_ms: deque[float] = deque(maxlen=MAX_TIMINGS)
 
@@ -49,22 +51,21 @@ class VisionPipeline:
 
     def process_image(self, frame: Frame) -> list[FaceResult]:
         """The faces of a single image, largest first; each is classified both as it is and mirrored."""
-        return self.process(frame, self._detector.detect, column_steps=(1, -1))
+        return self.process(frame, lambda frame: self._detector.detect(frame.image), column_steps=(1, -1))
 
     def process(
-        self, frame: Frame, locate: Callable[[NDArray[np.uint8]], list[Box]], *, column_steps: Sequence[int]
+        self, frame: Frame, locate: Callable[[Frame], list[Face]], *, column_steps: Sequence[int]
     ) -> list[FaceResult]:
         """The faces that `locate` finds in the frame, each classified once for every column step (-1: mirrored)."""
         start_s = time.perf_counter()
-        faces = []
-        for box in locate(frame.gray):
-            scores = self._classify(box.crop(frame.gray), column_steps)
-            latency_ms = round((time.monotonic() - frame.arrived_s) * 1000)
-            box_fractions = box.to_fractions(frame.gray)
-            faces.append(FaceResult(box=box, box_fractions=box_fractions, scores=scores, latency_ms=latency_ms))
+        results = [self._classify(face, frame, column_steps) for face in locate(frame)]
         self._frame_ms.append((time.perf_counter() - start_s) * 1000)
         self._frames += 1
-        return faces
+        return results
+
+    def count_skipped(self, reason: SkipReason, count: int = 1) -> None:
+        """Count faces that were found and not reported."""
+        self._skipped[reason] += count
 
     def health(self) -> VisionHealth:
         """Counts since the start, and percentiles of the last durations."""
@@ -74,29 +75,37 @@ class VisionPipeline:
             model_error=to_short_text(self._model_error),
             frames=self._frames,
             faces=self._faces,
-            too_small=self._too_small,
-            blurred=self._blurred,
+            too_small=self._skipped["small"],
+            blurred=self._skipped["blurred"],
+            skipped={reason: self._skipped[reason] for reason in SKIP_REASONS if self._skipped[reason]},
             frame_ms_p50=frame_ms[0],
             frame_ms_p95=frame_ms[1],
             inference_ms_p50=inference_ms[0],
             inference_ms_p95=inference_ms[1],
         )
 
-    def _classify(self, crop: NDArray[np.uint8], column_steps: Sequence[int]) -> NDArray[np.float32] | None:
-        """Mean scores, (7,), of the crop read with each column step (-1: mirrored); None if too small or blurred."""
-        if len(crop) < self._settings.min_crop_px:
-            self._too_small += 1
-            return None
-        start_s = time.perf_counter()
-        preprocessed = preprocess(crop)
-        if sharpness(preprocessed) < self._settings.min_sharpness:
-            self._blurred += 1
-            return None
-        scores = [self._classifier.predict(preprocessed[:, ::step]) for step in column_steps]
-        self._inference_ms.append((time.perf_counter() - start_s) * 1000)
-        self._faces += 1
-        mean: NDArray[np.float32] = np.mean(scores, axis=0, dtype=np.float32)
-        return mean
+    def _classify(self, face: Face, frame: Frame, column_steps: Sequence[int]) -> FaceResult:
+        """The mean scores of the face read with each column step (-1: mirrored), or the reason why it is not read."""
+        scores = None
+        reason: SkipReason | None = check_face(face, self._settings)
+        if reason is None:
+            start_s = time.perf_counter()
+            preprocessed = preprocess(crop_face(frame.gray, face))
+            reason = check_crop(preprocessed, self._settings)
+            if reason is None:
+                predictions = [self._classifier.predict(preprocessed[:, ::step]) for step in column_steps]
+                scores = np.asarray(np.mean(predictions, axis=0), np.float32)
+                self._inference_ms.append((time.perf_counter() - start_s) * 1000)
+                self._faces += 1
+        if reason is not None:
+            self.count_skipped(reason)
+        return FaceResult(
+            face=face,
+            box_fractions=face.box.to_fractions(frame.gray),
+            scores=scores,
+            skipped=reason,
+            latency_ms=round((time.monotonic() - frame.arrived_s) * 1000),
+        )
 
 
 class VisionStream:
@@ -116,7 +125,7 @@ class VisionStream:
         column_step = -1 if self._frames % 2 else 1
         self._frames += 1
         return self._pipeline.process(
-            frame, lambda gray: self._follower.locate(gray, now_s), column_steps=(column_step,)
+            frame, lambda frame: self._follower.locate(frame, now_s), column_steps=(column_step,)
         )
 
 

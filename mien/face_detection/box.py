@@ -1,10 +1,19 @@
-"""A square box around a face, and how it is fitted into a frame."""
+"""A square box around a face, how it is fitted into a frame, and the part of a frame that a detector searches."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+
+class Region(NamedTuple):
+    """A part of a frame, in pixels of the frame."""
+
+    left: int
+    top: int
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +35,9 @@ class Box:
         """The part of a (height, width) frame inside the box."""
         return gray[self.top : self.top + self.side, self.left : self.left + self.side]
 
-    def to_fractions(self, gray: NDArray[np.uint8]) -> tuple[float, float, float, float]:
+    def to_fractions(self, frame: NDArray[np.uint8]) -> tuple[float, float, float, float]:
         """Left, top, width and height as fractions of the frame's width and height."""
-        height, width = gray.shape
+        height, width = frame.shape[:2]
         return (
             round(self.left / width, 4),
             round(self.top / height, 4),
@@ -37,26 +46,16 @@ class Box:
         )
 
 
-def fit_square(gray: NDArray[np.uint8], left: float, top: float, width: float, height: float, *, margin: float) -> Box:
-    """A square around the center of a rectangle, as wide as it plus a margin on each side, inside a gray frame.
+def fit_square(frame: NDArray[np.uint8], left: float, top: float, width: float, height: float, *, margin: float) -> Box:
+    """A square around the center of a rectangle, as wide as it plus a margin on each side, inside a frame.
 
     `margin` is a fraction of the rectangle's width. The square is shrunk to the frame if it is larger, and moved into
     the frame if it extends beyond it.
     """
-    frame_height, frame_width = gray.shape
-    side = min(round(width * (1 + 2 * margin)), frame_height, frame_width)
+    frame_height, frame_width = frame.shape[:2]
+    side = max(1, min(round(width * (1 + 2 * margin)), frame_height, frame_width))
     return Box(
         left=min(max(0, round(left + (width - side) / 2)), frame_width - side),
         top=min(max(0, round(top + (height - side) / 2)), frame_height - side),
         side=side,
     )
-
-
-def shrink_to_width(gray: NDArray[np.uint8], max_width: int) -> tuple[NDArray[np.uint8], float]:
-    """A gray frame at no more than a width in pixels, and the factor from its pixels to those of the original frame."""
-    height, width = gray.shape
-    if width <= max_width:
-        return gray, 1.0
-    factor = width / max_width
-    size = max_width, round(height / factor)
-    return cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False), factor

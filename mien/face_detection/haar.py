@@ -6,16 +6,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.face_detection.box import Box, fit_square, shrink_to_width
+from mien.errors import ConfigurationError
+from mien.face_detection.box import Region, fit_square
+from mien.face_detection.contrast import stretch_contrast
+from mien.face_detection.face import Face
+from mien.face_detection.search_image import SearchImage
 
+CASCADE = "haarcascade_frontalface_alt2.xml"
 SCALE_STEP = 1.1
 """Factor between successive search sizes; 1.05 detects few more faces in twice the time."""
-
-MIN_CONTRAST, TARGET_CONTRAST, MAX_GAIN = 8.0, 20.0, 12.0
-"""A frame with a contrast (standard deviation, of 255) below the minimum, as in the dark, is stretched to the target:
-OpenCV's cascade skips regions that are nearly flat. A higher target would clip. All other frames are searched
-unchanged: equalizing their histograms, as many do, made the search 1.8 times slower and detected fewer faces
-(`benchmarks/detection.py`)."""
+REGION_SIDE_PX = 160
+"""A region is scaled to this size."""
+MIN_SHARE = 0.25
+"""Of the region's side: the smallest face that is searched in it."""
 
 
 class HaarDetector:
@@ -25,37 +28,43 @@ class HaarDetector:
     """
 
     def __init__(
-        self, *, working_width: int = 320, min_face_px: int = 40, min_neighbors: int = 3, margin: float = 0.02
+        self, *, working_width: int = 640, min_face_px: int = 40, min_neighbors: int = 3, margin: float = 0.02
     ) -> None:
         """Parameters as in `mien.edge.vision.settings`: sizes in pixels of the working image; `margin` is a fraction of
-        the face's width."""
+        the face's width. ConfigurationError if this OpenCV has no cascades, as OpenCV 5."""
         self._working_width = working_width
         self._min_face_px = min_face_px
         self._min_neighbors = min_neighbors
         self._margin = margin
-        cascade = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_alt2.xml"
+        cascade = Path(cv2.__file__).parent / "data" / CASCADE
+        if not hasattr(cv2, "CascadeClassifier") or not cascade.exists():
+            raise ConfigurationError(
+                f'OpenCV {cv2.__version__} has no Haar cascades: set faces.detector = "yunet", or install OpenCV 4 '
+                "with pip install 'opencv-python-headless<5'"
+            )
         self._cascade = cv2.CascadeClassifier(str(cascade))
 
-    def detect(self, gray: NDArray[np.uint8]) -> list[Box]:
-        """Square boxes inside a gray (height, width) frame, largest first; empty if there is no face."""
-        small, factor = shrink_to_width(gray, self._working_width)
+    def detect(self, frame: NDArray[np.uint8], *, region: Region | None = None) -> list[Face]:
+        """Faces as for `FaceDetector.detect`, without landmarks."""
+        if region is None:
+            search, min_face_px = SearchImage.of_frame(frame, self._working_width), self._min_face_px
+        else:
+            search = SearchImage.of_region(frame, region, REGION_SIDE_PX)
+            min_face_px = round(REGION_SIDE_PX * MIN_SHARE)
+        gray = search.image
+        if min(gray.shape[:2]) < min_face_px:
+            return []
+        if gray.ndim == 3:
+            gray = cv2.cvtColor(gray, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
         rectangles = self._cascade.detectMultiScale(
-            _stretch_contrast(small),
+            stretch_contrast(gray),
             scaleFactor=SCALE_STEP,
             minNeighbors=self._min_neighbors,
-            minSize=(self._min_face_px, self._min_face_px),
+            minSize=(min_face_px, min_face_px),
         )
-        boxes = [
-            fit_square(gray, *[length * factor for length in rectangle], margin=self._margin)
-            for rectangle in rectangles
-        ]
-        return sorted(boxes, key=lambda box: box.side, reverse=True)
-
-
-def _stretch_contrast(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The frame itself, or, if its contrast is too low, the frame stretched around mean gray."""
-    mean, deviation = (float(value[0, 0]) for value in cv2.meanStdDev(gray))
-    if deviation >= MIN_CONTRAST:
-        return gray
-    gain = min(MAX_GAIN, TARGET_CONTRAST / max(deviation, 1e-3))
-    return cv2.addWeighted(gray, gain, gray, 0.0, 128 - gain * mean).astype(np.uint8, copy=False)
+        faces = []
+        for rectangle in rectangles:
+            left, top, width, height = (length * search.factor for length in rectangle)
+            box = fit_square(frame, search.left + left, search.top + top, width, height, margin=self._margin)
+            faces.append(Face(box=box, score=1.0))
+        return sorted(faces, key=lambda face: face.box.side, reverse=True)

@@ -1,18 +1,25 @@
 """A device's health report: retained, published once a minute."""
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from mien.emotions import Emotion
 from mien.messages.codec import MessageCodec, MessageDecoder
 from mien.messages.envelope import SequenceNumber
+from mien.messages.observation import UnitInterval
 from mien.messages.text import Kind, OptionalModelId, ShortText
 
 Part = TypeVar("Part")
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+SkipReason = Literal["small", "cut_off", "turned", "dark", "blurred", "covered", "flicker", "still"]
+"""Why what was found was not reported. `flicker` counts faces that were in view too briefly, `still` the observations
+that were not made of faces that never move; all others count faces in single frames that could not be read."""
+SKIP_REASONS: tuple[SkipReason, ...] = get_args(SkipReason)
+MAX_SKIP_REASONS = 16
 
 
 class OutboxHealth(Struct, frozen=True, kw_only=True):
@@ -77,9 +84,10 @@ class VisionHealth(Struct, frozen=True, kw_only=True):
     faces: Count
     """Faces classified."""
     too_small: Count
-    """Faces skipped as too small."""
     blurred: Count
-    """Faces skipped as too blurred."""
+    """The same as in `skipped`, for collectors of older releases."""
+    skipped: Annotated[dict[Kind, Count], Meta(max_length=MAX_SKIP_REASONS)] = {}
+    """What was found and not reported, by reason: those of SKIP_REASONS, and those that a newer release adds."""
     frame_ms_p50: float | None
     frame_ms_p95: float | None
     """Time from a decoded frame to the scores of its faces; None before the first frame."""
@@ -107,6 +115,10 @@ class Health(Struct, frozen=True, kw_only=True):
     camera: CameraHealth | None = None
     vision: VisionHealth | None = None
     machine: MachineHealth | None = None
+    predictions: dict[Emotion, UnitInterval] | None = None
+    """The share of each emotion among the observations of the last hour; None if there are none."""
+    mean_confidence: UnitInterval | None = None
+    """Of these observations."""
 
 
 class EncodedHealth(Struct, frozen=True, kw_only=True):
@@ -117,6 +129,8 @@ class EncodedHealth(Struct, frozen=True, kw_only=True):
     camera: Raw = Raw(b"null")
     vision: Raw = Raw(b"null")
     machine: Raw = Raw(b"null")
+    predictions: Raw = Raw(b"null")
+    mean_confidence: Raw = Raw(b"null")
 
 
 encode_health = MessageCodec(Health).encode
@@ -125,6 +139,8 @@ _sensor_decoder = MessageDecoder(SensorHealth)
 _camera_decoder = MessageDecoder(CameraHealth)
 _vision_decoder = MessageDecoder(VisionHealth)
 _machine_decoder = MessageDecoder(MachineHealth)
+_predictions_decoder = MessageDecoder(dict[Emotion, UnitInterval])
+_confidence_decoder = MessageDecoder[float](UnitInterval)
 
 
 def decode_health(payload: bytes) -> Health:
@@ -136,6 +152,8 @@ def decode_health(payload: bytes) -> Health:
         camera=_decode_part(_camera_decoder, parts.camera),
         vision=_decode_part(_vision_decoder, parts.vision),
         machine=_decode_part(_machine_decoder, parts.machine),
+        predictions=_decode_part(_predictions_decoder, parts.predictions),
+        mean_confidence=_decode_part(_confidence_decoder, parts.mean_confidence),
     )
 
 

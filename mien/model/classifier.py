@@ -42,7 +42,7 @@ class Classifier:
     @property
     def model_id(self) -> str:
         """First 12 hexadecimal digits of the SHA-256 of the weights."""
-        return self.card.weights_sha256[:12]
+        return self.card.model_id
 
     @property
     def is_accelerated(self) -> bool:

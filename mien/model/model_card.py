@@ -56,11 +56,31 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     """The same on the images of `ferplus_majority`."""
     selective_at_80: float | None = None
     """`ferplus_majority` on the 80 % of its images with the most confident predictions."""
+    risk_coverage: list[tuple[float, float]] = []
+    """Coverage and risk, in steps of coverage: the share of the images of `ferplus_majority` that is kept, the most
+    confident predictions first, and how often these are wrong."""
     intervals: dict[str, tuple[float, float]] = {}
     """95 % bootstrap intervals of the metrics, by field name."""
     per_emotion: dict[str, EmotionScore] = {}
     confusion: list[list[int]] = []
     """Rows are the labels, columns the model's predictions, both in the order of EMOTIONS."""
+
+
+class ConfidenceThreshold(Struct, frozen=True, kw_only=True):
+    """The confidence below which a prediction is better shown as uncertain; the metrics are fractions.
+
+    "Uncertain" is no emotion of its own: a prediction keeps its emotion and its confidence wherever it is sent or
+    stored, and only what people read is derived from this.
+    """
+
+    confidence: float
+    """A prediction with less is uncertain."""
+    accuracy: float
+    """Of the predictions with at least this confidence, on the images that it was chosen on."""
+    coverage: float
+    """Their share of those images."""
+    chosen_on: str
+    """A description of those images, none of which the model learned from, nor is tested on."""
 
 
 class ModelCard(Struct, frozen=True, kw_only=True):
@@ -80,6 +100,8 @@ class ModelCard(Struct, frozen=True, kw_only=True):
     recipe: dict[str, Any]
     evaluation: Evaluation
     calibration: str = "none: a confidence is the network's own softmax score"
+    threshold: ConfidenceThreshold | None = None
+    """None: none was chosen, and no prediction is shown as uncertain."""
     intended_use: str = (
         "Counting which expressions faces show, for installations, research and teaching, where the people filmed have "
         "been informed. The prediction is the label an observer would give, not what a person feels."
@@ -90,6 +112,11 @@ class ModelCard(Struct, frozen=True, kw_only=True):
         "(Article 50(3))."
     )
     license: str = "MODEL_LICENSE: trained on faces collected from the web without documented consent, no warranty"
+
+    @property
+    def model_id(self) -> str:
+        """First 12 hexadecimal digits of the SHA-256 of the weights: the name of the model in observations."""
+        return self.weights_sha256[:12]
 
 
 def append_model_card(weights: bytes, card: ModelCard) -> bytes:
@@ -102,18 +129,23 @@ def append_model_card(weights: bytes, card: ModelCard) -> bytes:
     return model.getvalue()
 
 
+def bare_weights(model: bytes) -> bytes:
+    """A model file's bytes without its model card: the inverse of `append_model_card`. BadZipFile if it has none."""
+    with zipfile.ZipFile(io.BytesIO(model)) as archive:
+        return model[: min(member.header_offset for member in archive.infolist())]
+
+
 def read_model_card(model: bytes, name: str) -> ModelCard:
     """The model card in a model file's bytes. ModelError if there is none, or if it belongs to other weights."""
     hint = "export the model again with `mien model export`"
     try:
         with zipfile.ZipFile(io.BytesIO(model)) as archive:
             card = msgspec.json.decode(archive.read(CARD_FILE), type=ModelCard)
-            archive_offset = min(member.header_offset for member in archive.infolist())
     except (zipfile.BadZipFile, KeyError) as error:
         raise ModelError(f"{name} has no model card: {hint}") from error
     except msgspec.DecodeError as error:
         raise ModelError(f"{name} has a model card that cannot be read ({error}): {hint}") from error
-    if hashlib.sha256(model[:archive_offset]).hexdigest() != card.weights_sha256:
+    if hashlib.sha256(bare_weights(model)).hexdigest() != card.weights_sha256:
         raise ModelError(f"{name} is damaged (its weights do not match its model card): copy it again or {hint}")
     return card
 

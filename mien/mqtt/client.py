@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Any
 
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import Client, MQTTMessage, WebsocketConnectionError
 from paho.mqtt.enums import CallbackAPIVersion, MessageState, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -15,9 +15,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from mien.mqtt.events import Message
 from mien.mqtt.limits import NO_LIMITS, BrokerLimits
-from mien.mqtt.packet_socket import PacketSocket, Receiver
 from mien.mqtt.reasons import PACKET_TOO_LARGE
-from mien.mqtt.settings import MqttSettings
+from mien.mqtt.settings import DEFAULT_WEBSOCKET_PATH, MqttSettings
+from mien.network.packet_socket import PacketSocket, Receiver
 
 MAX_IN_FLIGHT = 10
 """Unacknowledged messages at once: HiveMQ accepts this many, mosquitto 20. For a broker that announces less, a new
@@ -51,6 +51,8 @@ class MqttClient(Client):
         self._mien_packets: PacketSocket | None = None
         self.broker_certificate: bytes | None = None
         """Of the last connection, in DER; None without TLS."""
+        self.tls_version = ""
+        """Of the last connection; empty without TLS."""
         self._mien_settings = settings
         self._mien_properties: Properties | None = None
         is_version_5 = protocol is MQTTProtocolVersion.MQTTv5
@@ -62,24 +64,36 @@ class MqttClient(Client):
             client_id,
             clean_session=None if is_version_5 else True,
             protocol=protocol,
+            transport=settings.transport,
             reconnect_on_failure=False,
         )
+        self.ws_set_options(settings.websocket_path or DEFAULT_WEBSOCKET_PATH)
 
     def open(self) -> None:
         """Connect to the broker named in the settings. OSError or ValueError if it cannot be reached."""
         host, port = self._mien_settings.address
-        self.connect(host, port, self._mien_settings.keepalive_s, properties=self._mien_properties)
+        try:
+            self.connect(host, port, self._mien_settings.keepalive_s, properties=self._mien_properties)
+        except LookupError as error:  # paho's, about a websocket header in a form that it does not expect
+            raise WebsocketConnectionError("WebSocket handshake error") from error
 
     def _create_socket(self) -> Any:
-        """paho calls this for each connection; what it returns stands for the socket in all its other functions."""
+        """paho calls this for each connection; what it returns stands for the socket in all its other functions.
+
+        A connection by websockets stays as it is: paho takes their frames apart, and gives publications to on_message.
+        """
         connection = super()._create_socket()
-        if isinstance(connection, ssl.SSLSocket):
-            self.broker_certificate = connection.getpeercert(binary_form=True)
         if self._mien_receiver is None or not isinstance(connection, socket.socket):
             return connection
         is_version_5 = self.protocol is MQTTProtocolVersion.MQTTv5
         self._mien_packets = PacketSocket(connection, is_version_5=is_version_5, receiver=self._mien_receiver)
         return self._mien_packets
+
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        connection: ssl.SSLSocket = super()._ssl_wrap_socket(tcp_sock)
+        self.broker_certificate = connection.getpeercert(binary_form=True)
+        self.tls_version = str(connection.version())
+        return connection
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
         """Process what has arrived."""

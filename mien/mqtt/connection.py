@@ -17,6 +17,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from mien.mqtt.backoff import Backoff
 from mien.mqtt.client import ClientFactory, MqttClient, is_version_refused
 from mien.mqtt.events import Connected, Disconnected, EventSink, Message, Received, Refused, Suspected, TakenOver
+from mien.mqtt.failure import describe_failure
 from mien.mqtt.limits import MAX_PACKET_BYTES, BrokerLimits
 from mien.mqtt.outgoing import Outgoing
 from mien.mqtt.reasons import (
@@ -153,9 +154,12 @@ class Connection:
             else:
                 self._backoff.record_failure()
             if failure is None:
-                failure = self._end_reason if self._broker_responded else self._settings.no_response_message()
+                failure = self._end_reason if self._broker_responded else self._describe_failure()
             self._events.put(Disconnected(failure))
             self._closing.wait(self._backoff.next_delay_s())
+
+    def _describe_failure(self, error: Exception | None = None) -> str:
+        return describe_failure(self._settings, error, have_worked=self._ready_since_s > 0)
 
     def _report_end(self) -> None:
         """Report whether the connection that just ended was, or may have been, taken over by another client."""
@@ -190,8 +194,7 @@ class Connection:
         try:
             client.open()
         except (OSError, ValueError) as error:
-            host, port = self._settings.address
-            return f"no MQTT broker at {host}:{port} ({error})"
+            return self._describe_failure(error)
         self.broker_certificate = client.broker_certificate
         self._client = client
         client.loop_start()
@@ -284,7 +287,7 @@ class Connection:
             self._outgoing.handle_refusal(client, message_id, reason)
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        self._on_publication(message.topic.encode(), bytes(message.payload))
+        self._on_publication(message._topic, bytes(message.payload))  # `topic` would raise if it is not UTF-8
 
     def _on_publication(self, topic: bytes, payload: bytes) -> None:
         try:

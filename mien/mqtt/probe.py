@@ -2,7 +2,6 @@
 
 import queue
 import socket
-import ssl
 import threading
 import time
 from dataclasses import dataclass
@@ -16,10 +15,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 from mien.errors import ConnectionRefused
 from mien.mqtt.client import ClientFactory, MqttClient, is_version_refused
 from mien.mqtt.events import Received
+from mien.mqtt.failure import describe_failure
 from mien.mqtt.limits import NO_LIMITS, BrokerLimits
 from mien.mqtt.settings import MqttSettings
+from mien.network.port import RESPONSE_TIMEOUT_S
 
-RESPONSE_TIMEOUT_S = 5.0
+PROBE_TIMEOUT_S = 5.0
 REFUSAL_TIMEOUT_S = 0.5
 """A TLS 1.3 server examines the client's certificate when the client has already completed the handshake."""
 
@@ -42,7 +43,7 @@ class Probe:
     cannot be reached or its certificate is not trusted.
     """
 
-    def __init__(self, settings: MqttSettings, *, client_id: str, timeout_s: float = RESPONSE_TIMEOUT_S) -> None:
+    def __init__(self, settings: MqttSettings, *, client_id: str, timeout_s: float = PROBE_TIMEOUT_S) -> None:
         """ConfigurationError if the password file or a certificate cannot be read."""
         self._settings = settings
         self._client_id = client_id
@@ -61,7 +62,7 @@ class Probe:
         for protocol in self._clients.protocols:
             if self._connect(protocol):
                 return self
-        raise ConnectionRefused(self._settings.no_response_message())
+        raise ConnectionRefused(describe_failure(self._settings, timeout_s=min(self._timeout_s, RESPONSE_TIMEOUT_S)))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -113,8 +114,7 @@ class Probe:
 
         client.on_disconnect = end
         client.open()
-        if isinstance(connection := client.socket(), ssl.SSLSocket):
-            self.tls_version = str(connection.version())
+        self.tls_version = client.tls_version
         client.loop_start()
         response: tuple[ReasonCode, Properties] | None = self._wait_for("connected", self._timeout_s)
         reason, properties = response or (None, None)
@@ -152,7 +152,7 @@ def _to_response(reason: ReasonCode) -> Response:
     return Response(accepted=not reason.is_failure, reason=str(reason))
 
 
-def try_handshake(settings: MqttSettings, *, timeout_s: float = RESPONSE_TIMEOUT_S) -> str:
+def try_handshake(settings: MqttSettings, *, timeout_s: float = PROBE_TIMEOUT_S) -> str:
     """Open a connection without a word of MQTT, so that no other client is disturbed; the version of TLS, if any.
 
     ConnectionRefused if the broker refuses this client's certificate, OSError if it cannot be reached or is not
@@ -172,5 +172,5 @@ def try_handshake(settings: MqttSettings, *, timeout_s: float = RESPONSE_TIMEOUT
             except OSError:
                 is_refused = True
     if is_refused:
-        raise ConnectionRefused(settings.no_response_message())
+        raise ConnectionRefused(describe_failure(settings))
     return version

@@ -7,10 +7,21 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from mien.errors import ConfigurationError
+from mien.files.text_file import read_line
 from mien.mqtt.reasons import CONNECTION_FIXES, SEE_LOG
+from mien.network.address import WrittenAddress
 
 BASE_TOPIC_PATTERN = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$(?!\n)"
+WEBSOCKET_PATH_PATTERN = r"^/[!-~]*$(?!\n)"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+DEFAULT_PORTS = {"tcp": (1883, 8883), "websockets": (80, 443)}
+"""Without and with TLS, as registered for MQTT and for the `ws` and `wss` schemes (RFC 6455, section 3)."""
+DEFAULT_WEBSOCKET_PATH = "/mqtt"
+SETTINGS_BY_SCHEME = {
+    "mqtts": ["tls = true"], "ssl": ["tls = true"], "tls": ["tls = true"],
+    "ws": ['transport = "websockets"'], "wss": ['transport = "websockets"', "tls = true"],
+}  # fmt: skip
+"""What other clients' URLs say by their scheme."""
 
 
 class MqttSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,7 +30,11 @@ class MqttSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     """Host name or address of the MQTT broker."""
     port: Annotated[int, Meta(ge=1, le=65535)] | None = None
-    """If not set, 8883 with TLS and 1883 without."""
+    """If not set, 8883 with TLS and 1883 without; for websockets 443 and 80."""
+    transport: Literal["tcp", "websockets"] = "tcp"
+    """websockets: for a broker that can be reached only by them, such as behind a web proxy; they cost more CPU."""
+    websocket_path: Annotated[str, Meta(pattern=WEBSOCKET_PATH_PATTERN)] | None = None
+    """Path of the broker's websockets; if not set, /mqtt."""
     tls: bool | None = None
     """If not set, on for every host except this machine itself."""
     ca_file: str | None = None
@@ -40,6 +55,9 @@ class MqttSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Seconds of silence after which the broker considers the connection lost and publishes the last will."""
 
     def __post_init__(self) -> None:
+        self._check_host()
+        if self.websocket_path is not None and self.transport != "websockets":
+            raise ValueError('websocket_path has no effect without websockets: set transport = "websockets"')
         if self.password_file is not None and self.username is None:
             raise ValueError("password_file is set but username is not")
         if (self.certificate_file is None) != (self.key_file is None):
@@ -60,16 +78,13 @@ class MqttSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def address(self) -> tuple[str, int]:
         """Host and port."""
-        return self.host, self.port or (8883 if self.uses_tls else 1883)
+        return self.host, self.port or DEFAULT_PORTS[self.transport][self.uses_tls]
 
     def password(self) -> str | None:
         """The password from its file, if one is set. ConfigurationError if the file cannot be read."""
         if self.password_file is None:
             return None
-        try:
-            return Path(self.password_file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"mqtt.password_file {self.password_file} {_file_problem(error)}") from error
+        return read_line(Path(self.password_file), name=f"mqtt.password_file {self.password_file}").strip()
 
     def tls_context(self) -> ssl.SSLContext | None:
         """None without TLS. ConfigurationError if a certificate or a key cannot be read."""
@@ -87,27 +102,32 @@ class MqttSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 raise ConfigurationError(f"{files} {_file_problem(error)}") from error
         return context
 
+    def _check_host(self) -> None:
+        """ValueError, with the right form, if the host has anything around it, as in a URL."""
+        address = WrittenAddress.parse(self.host)
+        if not (surplus := address.surplus()):
+            return
+        settings = [*address.settings(), *SETTINGS_BY_SCHEME.get(address.scheme, [])]
+        if address.path and 'transport = "websockets"' in settings:
+            settings.append(f'websocket_path = "{address.path}"')
+        if address.has_account:
+            settings.append("username and password_file")
+        raise ValueError(f"host contains {surplus}: set {_enumerate(settings)}")
+
     def refusal_message(self, reason: str) -> str:
         """One line with the fix, for a broker that refused the connection; `reason` is the broker's own."""
         host, port = self.address
         fix = CONNECTION_FIXES.get(reason, SEE_LOG)
         return f"the MQTT broker at {host}:{port} refused this client ({reason}): {fix}"
 
-    def no_response_message(self) -> str:
-        """One line with the fix, for a broker that closed the connection without a response."""
-        host, port = self.address
-        # A TLS 1.3 client learns only after the handshake that its certificate was refused: the connection is closed.
-        hint = "see its log" if self.certificate_file is None else "has mqtt.certificate_file expired or been revoked?"
-        if self.protocol == "3.1.1":
-            hint += "; if it limits QoS or retained messages, set mqtt.protocol to auto so that it can announce that"
-        return f"the MQTT broker at {host}:{port} closed the connection without a response: {hint}"
+
+def _enumerate(items: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
 
 
 def _file_problem(error: Exception) -> str:
     """Why a file could not be used, and the fix."""
     if isinstance(error, ssl.SSLError):
         return f"do not match or are damaged ({error.reason or 'not PEM'}): take both from the same identity"
-    if isinstance(error, UnicodeDecodeError):
-        return "is not a text file: name the file that contains it"
     reason = error.strerror if isinstance(error, OSError) else error
     return f"cannot be read ({reason}): check the path and the file's permissions"

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from mien.errors import ConfigurationError
+from mien.files.text_file import read_text
 from mien.settings.struct_fields import field_docstrings, field_types, table_types
 from mien.settings.tagged_union import TaggedUnion, tag_of
 
@@ -25,12 +26,10 @@ SettingsType = TypeVar("SettingsType", bound=Struct)
 
 def load_settings(path: Path, settings_type: type[SettingsType]) -> SettingsType:
     """Read a program's settings. ConfigurationError names the file, the key and the fix."""
+    if not path.exists():
+        raise ConfigurationError(f"{path} does not exist: name the configuration file with --config")
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigurationError(f"{path} does not exist: name the configuration file with --config") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+        values = tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
     return to_settings(values, settings_type, source=str(path))
@@ -80,11 +79,11 @@ def _check_table(values: dict[str, Any], struct: type[Struct], name: str, source
     if union is None:
         tables = table_types(field_types(struct)[name])
         return _check_keys(values, tables[0], source, table=name) if tables else values
-    kind = values.get(union.tag_field, union.default)
+    kind = union.kind_of(values)
     if kind not in list(union.kinds):
         problem = f"Invalid enum value {kind!r}: choose from {', '.join(union.kinds)}"
         raise ConfigurationError(f"{source}: {name}.{union.tag_field}: {problem}")
-    return {union.tag_field: kind} | _check_keys(values, union.kinds[kind], source, table=name, union=union)
+    return _check_keys(values | {union.tag_field: kind}, union.kinds[kind], source, table=name, union=union)
 
 
 def _other_kind_hint(union: TaggedUnion, kind: str, key: str) -> str:

@@ -24,6 +24,8 @@ class TaggedUnion:
     """By the value of that key."""
     default: str
     """The kind of a table that does not name one."""
+    former: dict[str, str]
+    """The kinds by the values that named them in earlier releases: FORMER_TAGS of their structs."""
 
     @classmethod
     def of(cls, struct: type[Struct], field_name: str) -> Self | None:
@@ -35,11 +37,13 @@ class TaggedUnion:
             return None
         (tag_field,) = tag_fields
         kinds = {tag_of(kind): kind for kind in structs}
-        return cls(tag_field=str(tag_field), kinds=kinds, default=tag_of(field.default))
+        former = {name: tag for tag, kind in kinds.items() for name in getattr(kind, "FORMER_TAGS", ())}
+        return cls(tag_field=str(tag_field), kinds=kinds, default=tag_of(field.default), former=former)
 
     def kind_of(self, values: dict[str, Any]) -> Any:
-        """The kind that a table names or has by default; it may be an invalid one."""
-        return values.get(self.tag_field, self.default)
+        """The kind that a table names, by a former value or not, or has by default; it may be an invalid one."""
+        kind = values.get(self.tag_field, self.default)
+        return self.former.get(kind, kind) if isinstance(kind, str) else kind
 
     def kinds_with(self, key: str) -> list[str]:
         """The kinds that have a key."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.edge.camera.frame import read_image
+from mien.edge.camera.image_file import read_image
 from mien.face_detection.haar import HaarDetector
 from mien.model.classifier import Classifier
 
@@ -22,7 +22,10 @@ def main() -> None:
         "runtime": classifier.runtime,
         "is_accelerated": classifier.is_accelerated,
         "predictions": [classifier.predict(image).tolist() for image in preprocessed],
-        "faces": [[box.left / width, box.top / height, box.side / width] for box in HaarDetector().detect(portrait)],
+        "faces": [
+            [face.box.left / width, face.box.top / height, face.box.side / width]
+            for face in HaarDetector().detect(portrait)
+        ],
     }
     print(json.dumps(report))
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mien.edge.camera.demo_camera import PORTRAIT
-from mien.edge.camera.frame import read_image
+from mien.edge.camera.image_file import read_image
 from mien.model.preprocessing import IMAGE_SIZE_PX, preprocess
 
 ROOT = Path(__file__).parents[2]

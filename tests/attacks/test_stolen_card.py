@@ -16,7 +16,7 @@ from mosquitto import Mosquitto, free_port
 from sd_cards import TRIXIE_FILES, write_stub_packages
 
 from mien.cli import main
-from mien.deploy.device.first_boot import Wifi
+from mien.deploy.device.wifi import Wifi
 from mien.deploy.installer.installation import Installation
 from mien.deploy.raspberry_pi_os import TRIXIE
 from mien.deploy.server.folder import ServerFolder
@@ -188,7 +188,8 @@ def _forget(card: Path, root: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_wifi_s_key_leaves_the_card_once_the_pi_has_joined(tmp_path: Path, sd_card: Path) -> None:
-    psk = Wifi.from_passphrase("Home", PASSPHRASE, "NL").psk.encode()
+    psk = (Wifi(ssid="Home", country="NL").with_passphrase(PASSPHRASE).psk or "").encode()
+    assert len(psk) == 64
     network_config = sd_card / "network-config"
     place = tmp_path / "place"
     place.hardlink_to(network_config)

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import cv2
 import msgspec
+import numpy as np
 import pytest
 from polling import wait_for
 
 from mien.edge.agent import Agent
 from mien.edge.camera.camera_manager import CameraManager
 from mien.edge.camera.demo_camera import PORTRAIT
-from mien.edge.camera.frame import read_image
+from mien.edge.camera.image_file import read_image
 from mien.edge.camera.settings import DemoCameraSettings, FileCameraSettings, RpicamSettings
 from mien.edge.delivery.clock import Clock
 from mien.edge.delivery.outbox import Outbox
@@ -49,6 +50,7 @@ def run_agent(
     motion_states = [] if motion_states is None else motion_states
     stopping = threading.Event()
     errors: list[CameraError] = []
+    recorded: list[tuple[str, float]] = []
     sensor_monitor, clock = MotionSensorMonitor(settings.motion), Clock("trusted")
     with (
         Outbox(folder / "outbox.db", device="hallway") as outbox,
@@ -64,6 +66,7 @@ def run_agent(
             clock=clock,
             sensor_monitor=sensor_monitor,
             publish_motion=motion_states.append,
+            record_prediction=lambda emotion, confidence: recorded.append((emotion, confidence)),
         )
 
         def run() -> None:
@@ -84,7 +87,9 @@ def run_agent(
             thread.join()
         if errors:
             raise errors[0]
-        return read_observations()
+        observations = read_observations()
+        assert recorded == [(observation.emotion, observation.confidence) for observation in observations]
+        return observations
 
 
 def test_observations_are_made_only_while_there_is_motion(tmp_path: Path) -> None:
@@ -121,19 +126,34 @@ def test_a_failing_camera_ends_a_capture_but_not_the_agent(
 
     first, *_, last = run_agent(settings, tmp_path, is_enough, camera_timer=TEN_TIMES_AS_FAST)
     assert first.capture != last.capture
-    assert "rpicam-vid delivers no frames (the cable is loose)" in caplog.text
+    assert "rpicam-vid stopped delivering frames (the cable is loose)" in caplog.text
+
+
+def test_a_poster_in_front_of_a_live_camera_gives_no_row(tmp_path: Path, rpicam_vid: Path) -> None:
+    (tmp_path / "frame1.yuv").write_bytes((tmp_path / "frame0.yuv").read_bytes())  # nothing moves
+    camera = RpicamSettings(width=320, height=240, frames_per_second=20, warmup_frames=3)
+    motion = SimulatedMotionSettings(intervals_s=[(0.0, 2.0)], period_s=60.0, hold_s=0.1)
+    motion_states: list[MotionState] = []
+    settings = msgspec.structs.replace(SETTINGS, camera=camera, motion=motion)
+    assert run_agent(settings, tmp_path, lambda observations: len(motion_states) >= 3, motion_states) == []
+    every_face = ReportingSettings(interval_s=0.25, still_face_s=0)
+    settings = msgspec.structs.replace(settings, reporting=every_face)
+    assert run_agent(settings, tmp_path, lambda observations: len(observations) >= 2)
 
 
 @pytest.fixture
 def rpicam_vid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A camera that shows the portrait, and exits while the file `unplugged` exists."""
+    """A camera that shows the portrait, which moves up and down, and exits while the file `unplugged` exists."""
     gray = cv2.resize(read_image(PORTRAIT), (320, 240))
-    (tmp_path / "frame.yuv").write_bytes(gray.tobytes() + bytes([128]) * (320 * 120))
+    for number in range(2):
+        moved = np.roll(gray, 6 * number, axis=0)
+        (tmp_path / f"frame{number}.yuv").write_bytes(moved.tobytes() + bytes([128]) * (320 * 120))
     program = tmp_path / "rpicam-vid"
     program.write_text(
         "#!/bin/sh\n"
         f"cd {tmp_path}\n"
-        "while ! [ -e unplugged ]; do cat frame.yuv; sleep 0.05; done\n"
+        "while ! [ -e unplugged ]; do for frame in frame0 frame0 frame1 frame1; do\n"
+        "cat $frame.yuv; sleep 0.05; done; done\n"
         "echo the cable is loose >&2; exit 1\n"
     )
     program.chmod(0o755)
@@ -155,5 +175,5 @@ def test_the_agent_ends_with_the_file_that_replaces_the_camera(tmp_path: Path) -
 def test_a_camera_without_frames_is_an_error(tmp_path: Path) -> None:
     camera = FileCameraSettings(path="/proc/version", frames_per_second=40)
     settings = msgspec.structs.replace(SETTINGS, camera=camera)
-    with pytest.raises(CameraError, match="is not a video or image"):
+    with pytest.raises(CameraError, match="is neither an image nor a video"):
         run_agent(settings, tmp_path, lambda observations: False)

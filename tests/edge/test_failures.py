@@ -21,7 +21,8 @@ from polling import wait_for
 from mien.edge.agent import Agent
 from mien.edge.camera.camera_manager import CameraManager
 from mien.edge.camera.demo_camera import PORTRAIT
-from mien.edge.camera.frame import Frame, read_image
+from mien.edge.camera.frame import Frame
+from mien.edge.camera.image_file import read_image
 from mien.edge.camera.settings import DemoCameraSettings
 from mien.edge.delivery.clock import Clock
 from mien.edge.delivery.outbox import Outbox

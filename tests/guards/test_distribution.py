@@ -18,7 +18,7 @@ from releases import copy_working_tree
 from mien.deploy.packaging.wheel import write_wheel
 from mien.deploy.raspberry_pi_os import OS_RELEASES, OsRelease
 from mien.edge.camera.demo_camera import PORTRAIT
-from mien.edge.camera.frame import read_image
+from mien.edge.camera.image_file import read_image
 from mien.model.classifier import Classifier
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +37,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_contains_every_source_file_and_the_model(wheel: Path) -> None:
     expected = {"mien/model/default.tflite", "mien/py.typed", "mien/trainer/report/report.html"}
+    yunet = ("face_detection_yunet_2023mar.onnx", "YUNET_LICENSE_APACHE", "YUNET_LICENSE_MIT")
+    expected |= {f"mien/face_detection/{name}" for name in yunet}
     expected |= {"mien/edge/camera/portrait.jpg", "mien/edge/camera/portrait.txt", "mien/deploy/installer/install.sh"}
     server = ("Dockerfile", "compose.yaml", "datasette.yaml", "privacy_notice.html", "prometheus-rules.yaml")
     expected |= {f"mien/deploy/server/{name}" for name in server}
@@ -50,7 +52,7 @@ def test_the_wheel_contains_every_source_file_and_the_model(wheel: Path) -> None
         contents = {name for name in archive.namelist() if ".dist-info/" not in name}
         licenses = {Path(name).name for name in archive.namelist() if "/licenses/" in name}
     assert contents == expected
-    assert licenses == {"LICENSE", "MODEL_LICENSE"}
+    assert licenses == {"LICENSE", "MODEL_LICENSE", "YUNET_LICENSE_APACHE", "YUNET_LICENSE_MIT"}
 
 
 def test_the_wheel_for_devices_has_the_same_contents(tmp_path: Path, wheel: Path) -> None:
@@ -163,7 +165,7 @@ def test_the_original_runtime_makes_the_predictions_of_its_successor(tmp_path: P
     environment = Environment(tmp_path / "tflite-runtime", wheel, "tflite-runtime")
     script = (
         "from pathlib import Path\nfrom mien.model.classifier import Classifier\n"
-        "from mien.edge.camera.frame import read_image\n"
+        "from mien.edge.camera.image_file import read_image\n"
         "import mien.edge.agent\n"
         "classifier = Classifier()\nprint(classifier.runtime)\n"
         f"print(*classifier(read_image(Path({str(PORTRAIT)!r}))))"
@@ -177,11 +179,34 @@ def test_the_original_runtime_makes_the_predictions_of_its_successor(tmp_path: P
     )
 
 
+@pytest.mark.timeout(1200)
+def test_faces_are_detected_with_opencv_4_and_5(tmp_path: Path, wheel: Path) -> None:
+    """With OpenCV 5 by YuNet alone; the Haar cascade then says what it needs."""
+    script = (
+        "import cv2\nfrom mien.edge.vision.factory import open_detector\n"
+        "from mien.edge.vision.settings import HaarSettings, YuNetSettings\nfrom mien.errors import MienError\n"
+        f"image = cv2.imread({str(PORTRAIT)!r})\nprint(cv2.__version__)\n"
+        "for settings in (YuNetSettings(), HaarSettings()):\n"
+        "    try:\n        print(len(open_detector(settings).detect(image)))\n"
+        "    except MienError as error:\n        print(error)\n"
+    )
+    environment = Environment(tmp_path / "edge", wheel, "edge")
+    version, yunet, haar = environment.run("-c", script).splitlines()
+    assert version.startswith("5.")
+    assert yunet == "1"
+    assert haar.startswith(f"OpenCV {version} has no Haar cascades: ")
+    environment.run("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "opencv-python-headless<5")
+    version, yunet, haar = environment.run("-c", script).splitlines()
+    assert version.startswith("4.")
+    assert yunet == haar == "1"
+
+
 def test_incompatible_versions_of_dependencies_are_excluded() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for extra in ("edge", "trainer", "tflite-runtime"):
         (opencv,) = [line for line in extras[extra] if line.startswith("opencv")]
-        assert "<5" in opencv or "<4.12" in opencv
+        assert "<6" in opencv or "<4.12" in opencv
+    assert any(line.startswith("opencv") and "<5" in line for line in extras["test"])  # for the Haar cascade
     for lines in extras.values():
         for line in lines:
             assert line.startswith("mien[") or any(bound in line for bound in ("<", "==", ">=2025")), line

@@ -1,6 +1,7 @@
 """The documentation covers every command, option, setting, topic and exit code, and states the model's scores."""
 
 import re
+import runpy
 from pathlib import Path
 
 import msgspec
@@ -74,6 +75,14 @@ def test_the_documented_settings_are_the_settings(program: str) -> None:
     expected = to_toml(settings, all_kinds=True)
     hint = f"paste to_toml({settings_type.__name__}(), all_kinds=True) of mien.settings.display into docs/settings.md"
     assert f"## {program}.toml\n\n```toml\n{expected}```\n" in document, hint
+
+
+@pytest.mark.parametrize("page", ["messages", "api"])
+def test_the_reference_is_that_of_the_code(page: str) -> None:
+    reference = runpy.run_path(str(ROOT / "docs" / "reference.py"))
+    name = {"messages": "messages.md", "api": "http-api.md"}[page]
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert text == reference[f"format_{page}"](), "run `python docs/reference.py`"
 
 
 def test_the_readme_states_the_scores_on_the_model_card() -> None:

@@ -58,7 +58,10 @@ def test_a_documented_command_accepts_the_options_that_it_is_shown_with(document
         path.append(name)
     if path == ["mien"]:
         assert arguments[0].startswith("--") or not re.fullmatch(r"[a-z-]+", arguments[0]), f"mien {arguments[0]}?"
-    known = {option for parameter in command.params for option in parameter.opts} | {"--help", "--version"}
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)} | {
+        "--help",
+        "--version",
+    }
     for argument in arguments[len(path) - 1 :]:
         if re.match(r"--?[a-z]", argument):
             assert argument.split("=")[0] in known, f"{document}: `{' '.join(path)}` has no {argument}"

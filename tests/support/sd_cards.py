@@ -4,6 +4,8 @@ import io
 import struct
 import subprocess
 import tarfile
+import uuid
+import zlib
 from pathlib import Path
 
 from mien.deploy.packaging.packages import archive_name
@@ -23,23 +25,42 @@ TRIXIE_FILES = BOOKWORM_FILES | {
 }
 
 
-def create_sd_card_image(path: Path, files: dict[str, bytes], *, mebibytes: int = 300) -> Path:
-    """An SD card's image: a partition table, a FAT32 partition with these files, and a Linux partition behind it."""
+def create_sd_card_image(path: Path, files: dict[str, bytes], *, mebibytes: int = 300, has_gpt: bool = False) -> Path:
+    """An SD card's image: a partition table, a FAT32 partition with these files, and a Linux partition."""
     sectors = mebibytes * 2048
-    fat = struct.pack("<B3sB3sII", 0, b"", 0x0C, b"", FIRST_SECTOR, sectors)
-    linux = struct.pack("<B3sB3sII", 0, b"", 0x83, b"", FIRST_SECTOR + sectors, 8192)
     with path.open("wb") as image:
         image.truncate((FIRST_SECTOR + sectors + 8192) * 512)
-        image.seek(446)
-        image.write(fat + linux)
-        image.seek(510)
-        image.write(b"\x55\xaa")
+        image.write(
+            _gpt(sectors) if has_gpt else _mbr((0x0C, FIRST_SECTOR, sectors), (0x83, FIRST_SECTOR + sectors, 8192))
+        )
     partition = ["-i", f"{path}@@{FIRST_SECTOR * 512}"]
     # without -v: fsck complains about a label that differs from the one in the root folder
     subprocess.run(["mformat", *partition, "-F", "-T", str(sectors), "-h", "64", "-s", "32", "::"], check=True)
     for name, content in files.items():
         subprocess.run(["mcopy", *partition, "-", f"::/{name}"], input=content, check=True)
     return path
+
+
+def _mbr(*partitions: tuple[int, int, int]) -> bytes:
+    """A master boot record with partitions by type, first sector and number of sectors."""
+    entries = b"".join(struct.pack("<B3sB3sII", 0, b"", kind, b"", *place) for kind, *place in partitions)
+    return bytes(446) + entries.ljust(64, b"\0") + b"\x55\xaa"
+
+
+def _gpt(sectors: int) -> bytes:
+    """A GUID partition table (UEFI Specification 2.10, 5.3) that lists a Linux partition before the FAT partition."""
+    linux, data = ("0fc63daf-8483-4772-8e79-3d69d8477de4", "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7")
+    end = FIRST_SECTOR + sectors
+    entries = b"".join(
+        struct.pack(
+            "<16s16sQQQ72s", uuid.UUID(kind).bytes_le, uuid.uuid4().bytes, first, last, 0, name.encode("utf-16-le")
+        )
+        for kind, first, last, name in ((linux, end, end + 4095, "rootfs"), (data, FIRST_SECTOR, end - 1, "bootfs"))
+    ).ljust(128 * 128, b"\0")
+    fields = (1, end + 8191, 34, end + 8158, uuid.uuid4().bytes, 2, 128, 128, zlib.crc32(entries))
+    header = struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, 0, 0, *fields)
+    header = header[:16] + struct.pack("<I", zlib.crc32(header)) + header[20:]
+    return _mbr((0xEE, 1, end + 8191)) + header.ljust(512, b"\0") + entries
 
 
 def unpack_boot_partition(image: Path, folder: Path) -> Path:

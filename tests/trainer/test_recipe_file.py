@@ -3,8 +3,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from mien.errors import UsageError
 from mien.trainer.recipe import ModelFile, Recipe
-from mien.trainer.recipe_file import compose_recipe, read_recipe
+from mien.trainer.recipe_file import compose_recipe, continue_recipe, read_recipe
 from mien.trainer.run_folder import RunFolder
 
 
@@ -37,6 +38,23 @@ def test_relative_paths_lead_from_the_new_run_to_the_same_files(
     composed = compose_recipe(None, {"init_from": "start.keras"}, run.path)
     assert composed == Recipe(init_from=recipe.init_from)
     assert run.locate(recipe.init_from) == tmp_path / "models" / "start.keras"
+
+
+def test_an_unfinished_run_takes_more_epochs_and_no_other_change(
+    recorded: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = recorded.read_recipe()
+    same = {"seed": 5, "init_from": "models/start.keras", "teacher": "models/../models/teacher.keras", "epochs": 7}
+    assert continue_recipe(recipe, same, recorded.path) == continue_recipe(recipe, {}, recorded.path) == recipe
+    assert continue_recipe(recipe, {"epochs": 9}, recorded.path) == msgspec.structs.replace(recipe, epochs=9)
+    different = {"epochs": 6, "network": "cnn", "init_from": None, "teacher": "models/start.keras", "seed": 5}
+    message = (
+        r"recorded was started with other values of --epochs \(it has 7\), --network \(it has cnn-bilstm\), "
+        r"--init-from \(it has ../start.keras\), --teacher \(it has .*teacher.keras\): leave these options out"
+    )
+    with pytest.raises(UsageError, match=message):
+        continue_recipe(recipe, different, recorded.path)
 
 
 def test_a_recipe_is_recorded_with_every_field(recorded: RunFolder) -> None:

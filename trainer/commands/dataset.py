@@ -7,7 +7,7 @@ import typer
 
 from mien.trainer.recipe import Recipe
 
-from .options import FerplusOption, check_writable, quiet_tensorflow
+from .options import FerplusOption, check_writable, quiet_tensorflow, report_skipped
 from .recipe_options import recipe_option
 
 dataset = typer.Typer(help="Inspect a dataset.", no_args_is_help=True)
@@ -39,6 +39,7 @@ def report(
 
     check_writable(html, ".html")
     images = load_dataset(data, ferplus)
+    report_skipped(images.skipped, len(images))
     train_set, held_out = None, None
     with contextlib.suppress(DataError):  # a test set, or too few images to split: reported without these parts
         train_set, held_out = split_held_out(images, seed=seed)

@@ -7,7 +7,7 @@ import typer
 
 from mien.errors import UsageError
 
-from .options import DataOption, FerplusOption, JsonOption, check_writable, quiet_tensorflow
+from .options import DataOption, FerplusOption, JsonOption, check_writable, quiet_tensorflow, report_skipped
 
 model = typer.Typer(help="Show, evaluate, compare, export and combine trained models.", no_args_is_help=True)
 
@@ -27,6 +27,32 @@ def card(
     typer.echo(msgspec.json.encode(model_card) if as_json else format_model_card(model_card), nl=as_json)
 
 
+@model.command(name="update-card")
+def update_card(
+    file: Annotated[Path, typer.Argument(help="A .tflite file.")],
+    data: DataOption,
+    output: Annotated[Path, typer.Option("--output", help="The .tflite file to write; it may be the same.")],
+    ferplus: FerplusOption = None,
+) -> None:
+    """Measure a .tflite file again and write the result on its card.
+
+    Its scores on the test split, risk over coverage, and the confidence below which predictions are shown as
+    uncertain, chosen on the held-out Training images. The weights stay as they are.
+    """
+    quiet_tensorflow()
+
+    from mien.trainer.data.load import load_dataset
+    from mien.trainer.export.card_update import update_card as update_model_card
+
+    if file.suffix != ".tflite":
+        raise UsageError(f"{file} is not a .tflite file: only these have a card")
+    check_writable(output, ".tflite")
+    card = update_model_card(file, output, load_dataset(data, ferplus))
+    if card.threshold is None:
+        typer.echo("no confidence is high enough for a threshold: no prediction will be shown as uncertain", err=True)
+    typer.echo(output)
+
+
 @model.command()
 def evaluate(
     file: Annotated[Path, typer.Argument(help="A .keras or .tflite file.")],
@@ -35,7 +61,8 @@ def evaluate(
     split: Annotated[
         str | None,
         typer.Option(
-            help="PublicTest, Test, PrivateTest, Validation or Training; by default the first of these in the data."
+            help="PublicTest, Test, PrivateTest, Validation or Training, or in short public, private, val or train; "
+            "by default the first of these in the data."
         ),
     ] = None,
     training: Annotated[
@@ -53,6 +80,7 @@ def evaluate(
     import msgspec
     from rich.console import Console
 
+    from mien.media.file_name import to_text
     from mien.trainer.data.load import load_dataset
     from mien.trainer.evaluation.corruptions import measure_corruptions
     from mien.trainer.evaluation.evaluation import evaluate as evaluate_scores
@@ -76,10 +104,10 @@ def evaluate(
         training_images = images.split("Training")
     if training_images is None:
         typer.echo("leaks are not counted, there are no Training images: give them with --training", err=True)
-    for line in images.skipped:
-        typer.echo(f"skipped {line}", err=True)
+    report_skipped(images.skipped, len(images))
     scores = predict(test_set.images)
-    evaluation = evaluate_scores(scores, model=file.name, runtime=runtime, data=test_set, training=training_images)
+    name = to_text(Path(file.name))
+    evaluation = evaluate_scores(scores, model=name, runtime=runtime, data=test_set, training=training_images)
     if plots:
         corruption_scores = measure_corruptions(predict, test_set)
         for name, figure in plot_evaluation(evaluation, scores, test_set, corruption_scores).items():

@@ -7,8 +7,10 @@ import typer
 
 from mien.errors import DataError, UsageError
 
-from .options import DataOption, FerplusOption, quiet_tensorflow
+from .options import DataOption, FerplusOption, quiet_tensorflow, report_skipped
 from .recipe_options import explicit_options, with_recipe_options
+
+RESUME_HELP = "Continue the unfinished run in --run, by its stored recipe; more --epochs prolong it."
 
 
 @with_recipe_options
@@ -21,7 +23,7 @@ def train(
         Path | None,
         typer.Option("--recipe", help="Repeat the run of this recipe.json or folder; options override its values."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --run, by its stored recipe.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help=RESUME_HELP)] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write curves for TensorBoard.")] = False,
     **hyperparameters: Any,
 ) -> None:
@@ -29,6 +31,7 @@ def train(
 
     It learns from nine tenths of the Training images. The best epoch and the temperature are chosen on the rest.
     model.keras, metrics.json and report.html are written into the run's folder; PublicTest is only reported.
+    A finished run is prolonged in a new folder: --recipe OLD --init-from OLD/model.keras --epochs N.
 
     The options from --network on are stored there as recipe.json, in which relative paths start at its own folder.
     """
@@ -43,7 +46,7 @@ def train(
     from mien.trainer.data.load import load_dataset
     from mien.trainer.data.split import split_held_out
     from mien.trainer.models.inference import load_keras_model
-    from mien.trainer.recipe_file import compose_recipe
+    from mien.trainer.recipe_file import compose_recipe, continue_recipe
     from mien.trainer.report.terminal import print_evaluation
     from mien.trainer.run_folder import RunFolder
     from mien.trainer.training.environment import describe_environment
@@ -54,7 +57,11 @@ def train(
     run_folder = RunFolder(run)
     options = explicit_options(context, hyperparameters)
     if resume:
-        recipe = run_folder.read_unfinished_recipe()
+        if recipe_file is not None:
+            raise UsageError(
+                "--resume continues by the run's own recipe: leave --recipe out, or start another run by it"
+            )
+        recipe = continue_recipe(run_folder.read_unfinished_recipe(), options, run)
     else:
         run_folder.check_new()
         recipe = compose_recipe(recipe_file, options, run)
@@ -75,8 +82,7 @@ def train(
             f"{data} is a test set, its license and its few posed faces rule out training: use it with "
             "`mien model evaluate`"
         )
-    for line in images.skipped:
-        typer.echo(f"skipped {line}", err=True)
+    report_skipped(images.skipped, len(images))
     training = images.split("Training")
     train_set, held_out = split_held_out(images, seed=recipe.seed)
     train_set.check_every_emotion()
@@ -89,6 +95,8 @@ def train(
         )
     if resume:
         run_folder.check_same_data(images.digest())
+        if recipe != run_folder.read_recipe():
+            run_folder.write_recipe(recipe)
     else:
         run_folder.create(recipe, describe_environment(images))
     typer.echo(

@@ -12,7 +12,10 @@ import numpy as np
 
 from mien.emotions import EMOTIONS
 from mien.errors import DataError
-from mien.face_detection.haar import HaarDetector
+from mien.face_detection.crop import crop_face
+from mien.face_detection.yunet import YuNetDetector
+from mien.media.file_name import to_text
+from mien.media.image_bytes import UnreadableImage
 
 from .dataset import Dataset
 from .image_folders import EMOTION_BY_FOLDER_NAME, read_gray_image, resize_to_input
@@ -70,25 +73,27 @@ def read_jaffe(path: Path) -> Dataset | None:
 
 def _read_faces(path: Path, labeled_files: Iterable[tuple[Path, str | None]], *, detect: bool = True) -> Dataset:
     """Each file's largest face; skips other emotions, unreadable files and, if `detect`, those without a face."""
-    detector = HaarDetector()
+    detector = YuNetDetector()
     images, labels, skipped = [], [], []
     for file, emotion in labeled_files:
-        image = read_gray_image(file)
-        boxes = detector.detect(image) if detect and image is not None else []
-        if image is None:
-            skipped.append(f"{file}: not a readable image")
-        elif emotion is None:
-            skipped.append(f"{file}: an emotion unknown to mien")
-        elif detect and not boxes:
-            skipped.append(f"{file}: no face found")
+        try:
+            image = read_gray_image(file)
+        except UnreadableImage as error:
+            skipped.append(f"{to_text(file)} {error}")
+            continue
+        faces = detector.detect(image) if detect else []
+        if emotion is None:
+            skipped.append(f"{to_text(file)}: an emotion unknown to mien")
+        elif detect and not faces:
+            skipped.append(f"{to_text(file)}: no face found")
         else:
-            images.append(resize_to_input(boxes[0].crop(image) if detect else image))
+            images.append(resize_to_input(crop_face(image, faces[0]) if detect else image))
             labels.append(EMOTIONS.index(emotion))
     if not images:
-        reason = f", the first is {skipped[0]}" if skipped else ""
-        raise DataError(f"{path} has no usable image{reason}: unpack it again")
+        reason = f"; the first: {skipped[0]}" if skipped else ""
+        raise DataError(f"{to_text(path)} has no usable image, unpack it again{reason}")
     return Dataset(
-        name=path.name,
+        name=to_text(Path(path.name)),
         images=np.stack(images),
         labels=np.array(labels, np.uint8),
         splits=np.array(["Test"] * len(images)),

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from mien.emotions import EMOTIONS
 from mien.errors import DataError
 
+from .split_names import split_name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
@@ -30,7 +32,8 @@ class Dataset:
     """True if the images' license or small number rules out training: CK+ and JAFFE."""
 
     def split(self, name: str) -> "Dataset":
-        """The images of one split, in their order. DataError lists the existing splits."""
+        """The images of one split, by any of its names, in their order. DataError lists the existing splits."""
+        name = split_name(name)
         selected = self.splits == name
         if not selected.any():
             existing = ", ".join(sorted(set(self.splits.tolist())))

@@ -2,26 +2,28 @@
 
 import csv
 import gzip
-import io
 import lzma
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
 from mien.emotions import EMOTIONS
 from mien.errors import DataError
+from mien.files.text_file import EncodingError, decode_line, utf8_lines
+from mien.media.file_name import to_text
 from mien.model.preprocessing import IMAGE_SIZE_PX
 
 from .dataset import Dataset
+from .split_names import split_name
 
 COLUMNS = ("emotion", "pixels", "Usage")
 PIXELS_PER_IMAGE = IMAGE_SIZE_PX * IMAGE_SIZE_PX
-DAMAGED_FILE_ERRORS = (lzma.LZMAError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError, csv.Error)
+DAMAGED_FILE_ERRORS = (lzma.LZMAError, zlib.error, zipfile.BadZipFile, csv.Error)
 
 
 def read_fer2013(path: Path) -> Dataset:
@@ -29,29 +31,31 @@ def read_fer2013(path: Path) -> Dataset:
     if not path.is_file():
         raise DataError(f"{path} does not exist: give --data the path of fer2013.csv or of a folder of images")
     try:
-        with _open_text(path) as text:
-            return _read_csv(path, text)
+        with _open_binary(path) as file:
+            return _read_csv(path, (decode_line(line) for line in utf8_lines(file)))
+    except EncodingError as error:
+        raise DataError(f"{path} {error}") from error
     except (OSError, EOFError, RuntimeError, *DAMAGED_FILE_ERRORS) as error:
         raise DataError(f"{path} cannot be read ({error}): download it again") from error
 
 
 @contextmanager
-def _open_text(path: Path) -> Iterator[TextIO]:
-    if path.suffix == ".zip":
+def _open_binary(path: Path) -> Iterator[BinaryIO]:
+    if path.suffix.lower() == ".zip":
         with zipfile.ZipFile(path) as archive:
             members = [name for name in archive.namelist() if name.endswith(".csv")]
             if len(members) != 1:
                 raise DataError(f"{path} contains {len(members)} CSV files: unpack it and name the one to read")
             with archive.open(members[0]) as member:
-                yield io.TextIOWrapper(member, encoding="utf-8-sig", newline="")
+                yield cast(BinaryIO, member)
         return
-    openers: dict[str, Callable[..., TextIO]] = {".gz": gzip.open, ".xz": lzma.open}
-    with openers.get(path.suffix, open)(path, "rt", encoding="utf-8-sig", newline="") as text:
-        yield text
+    openers: dict[str, Callable[[Path, str], Any]] = {".gz": gzip.GzipFile, ".xz": lzma.LZMAFile}
+    with openers.get(path.suffix.lower(), Path.open)(path, "rb") as file:
+        yield file
 
 
-def _read_csv(path: Path, text: TextIO) -> Dataset:
-    rows = csv.reader(text)
+def _read_csv(path: Path, lines: Iterable[str]) -> Dataset:
+    rows = csv.reader(lines)
     header = [name.strip() for name in next(rows, [])]
     missing = [name for name in COLUMNS if name not in header]
     if missing:
@@ -75,11 +79,11 @@ def _read_csv(path: Path, text: TextIO) -> Dataset:
             raise DataError(f"{path} line {line} has {len(pixels)} pixels, not {PIXELS_PER_IMAGE}: the file is damaged")
         images += pixels
         labels.append(int(emotion))
-        splits.append(row[usage_column].strip())
+        splits.append(split_name(row[usage_column]))
     if not splits:
         raise DataError(f"{path} has a header but no rows: download it again")
     return Dataset(
-        name=path.name,
+        name=to_text(Path(path.name)),
         images=np.frombuffer(images, np.uint8).reshape(-1, IMAGE_SIZE_PX, IMAGE_SIZE_PX),
         labels=np.frombuffer(labels, np.uint8),
         splits=np.array(splits),

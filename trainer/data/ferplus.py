@@ -7,6 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError
+from mien.files.text_file import EncodingError, decode_line, utf8_lines
+
+from .split_names import split_name
 
 VOTE_COLUMNS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 """FER+'s columns in the order of EMOTIONS; contempt, unknown and NF (no face) have no counterpart here."""
@@ -21,17 +24,19 @@ def read_ferplus(path: Path, splits: NDArray[np.str_]) -> NDArray[np.float32]:
     would then go to the wrong images.
     """
     try:
-        with path.open(encoding="ascii", newline="") as text:
-            reader = csv.DictReader(text)
+        with path.open("rb") as file:
+            reader = csv.DictReader(decode_line(line) for line in utf8_lines(file))
             missing = [name for name in ("Usage", *VOTE_COLUMNS) if name not in (reader.fieldnames or [])]
             if missing:
                 raise DataError(f"{path} lacks the column {', '.join(missing)}: FER+ is in fer2013new.csv")
-            rows = [(row["Usage"], [float(row[name]) for name in VOTE_COLUMNS]) for row in reader]
+            rows = [(split_name(row["Usage"]), [float(row[name]) for name in VOTE_COLUMNS]) for row in reader]
     except OSError as error:
         raise DataError(
             f"{path} cannot be read ({error.strerror}): give --ferplus the path of fer2013new.csv"
         ) from error
-    except (ValueError, TypeError, csv.Error) as error:
+    except EncodingError as error:
+        raise DataError(f"{path} {error}") from error
+    except (ValueError, TypeError, AttributeError, csv.Error) as error:
         raise DataError(f"{path} is damaged after {reader.line_num} lines: download it again") from error
     hint = "it must belong to the same, complete fer2013.csv"
     if len(rows) < len(splits):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from mien.errors import UsageError
+from mien.errors import DataError, UsageError
 
 from .ck_jaffe import read_ck_plus, read_jaffe
 from .dataset import Dataset
@@ -23,4 +23,7 @@ def load_dataset(path: Path, ferplus: Path | None = None) -> Dataset:
         return data if ferplus is None else replace(data, votes=read_ferplus(ferplus, data.splits))
     if ferplus is not None:
         raise UsageError(f"--ferplus belongs to the rows of fer2013.csv, not to the folder {path}: leave it out")
-    return read_ck_plus(path) or read_jaffe(path) or read_image_folders(path)
+    try:
+        return read_ck_plus(path) or read_jaffe(path) or read_image_folders(path)
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read ({error.strerror}): check its permissions") from error

@@ -20,7 +20,7 @@ from mien.trainer.data.ferplus import has_majority
 from mien.trainer.models.inference import load_keras_model, predict_scores
 
 from .calibration import expected_calibration_error
-from .selective import selective_accuracy
+from .selective import risk_coverage_table, selective_accuracy
 from .significance import bootstrap_intervals, bootstrap_share_interval
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -77,11 +77,13 @@ def evaluate(
     intervals = bootstrap_intervals(confusion)
     unseen = None if training is None else ~occur_in(data.images, training.images)
     correct_by_majority, ece_ferplus, selective_at_80 = None, None, None
+    risk_coverage: list[tuple[float, float]] = []
     if data.votes is not None and (majority := has_majority(data.votes)).any():
         majority_labels = data.votes[majority].argmax(axis=1)
         correct_by_majority = predictions[majority] == majority_labels
         ece_ferplus = round(expected_calibration_error(scores[majority], majority_labels), 4)
         selective_at_80 = round(selective_accuracy(scores[majority], correct_by_majority, coverage=0.8), 4)
+        risk_coverage = risk_coverage_table(scores[majority], correct_by_majority)
         intervals["ferplus_majority"] = bootstrap_share_interval(correct_by_majority)
     return EvaluationReport(
         model=model,
@@ -98,6 +100,7 @@ def evaluate(
         ece_fer=round(expected_calibration_error(scores, data.labels), 4),
         ece_ferplus=ece_ferplus,
         selective_at_80=selective_at_80,
+        risk_coverage=risk_coverage,
         intervals=intervals,
         per_emotion={
             emotion: EmotionScore(

@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+COVERAGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Of a table of risk over coverage."""
+
 
 def risk_coverage(
     scores: NDArray[np.float32], correct: NDArray[np.bool_]
@@ -22,3 +25,25 @@ def selective_accuracy(scores: NDArray[np.float32], correct: NDArray[np.bool_], 
     """The accuracy of the `coverage`, a share, of the predictions that are the most confident, at least one."""
     _, accuracies = risk_coverage(scores, correct)
     return float(accuracies[max(1, round(coverage * len(correct))) - 1])
+
+
+def risk_coverage_table(scores: NDArray[np.float32], correct: NDArray[np.bool_]) -> list[tuple[float, float]]:
+    """The coverages of COVERAGES and the risk, the share that is wrong, at each; as `risk_coverage` otherwise."""
+    return [(coverage, round(1 - selective_accuracy(scores, correct, coverage=coverage), 4)) for coverage in COVERAGES]
+
+
+def lowest_confidence(
+    scores: NDArray[np.float32], correct: NDArray[np.bool_], *, accuracy: float
+) -> tuple[float, float, float] | None:
+    """The lowest confidence from which on at least `accuracy` of the predictions are right; None if there is none.
+
+    Returned with the accuracy and the coverage of the predictions that have at least this confidence.
+    """
+    confidences, groups, group_sizes = np.unique(-scores.max(axis=1), return_inverse=True, return_counts=True)
+    counts = np.cumsum(group_sizes)
+    accuracies = np.cumsum(np.bincount(groups, weights=correct)) / counts
+    reached = np.flatnonzero(accuracies >= accuracy)
+    if not len(reached):
+        return None
+    last = reached[-1]
+    return float(-confidences[last]), float(accuracies[last]), float(counts[last] / len(correct))

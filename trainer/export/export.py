@@ -13,6 +13,7 @@ from mien.model.model_card import append_model_card
 from mien.trainer.data.batches import to_network_input
 from mien.trainer.data.dataset import Dataset
 from mien.trainer.evaluation.evaluation import EvaluationReport, evaluate, keras_predictor
+from mien.trainer.evaluation.threshold import ThresholdImages
 from mien.trainer.output_file import output_file
 from mien.trainer.recipe import Recipe
 
@@ -66,8 +67,8 @@ def export(
     """Convert, check, evaluate and write a model.
 
     `train_set` are the images of `training` that the model learned from; the activation ranges are measured on some
-    of them, and the loss on `held_out`; `test_set` is only reported. `calibration` is the card's statement on
-    confidence. TrainingError says what is wrong with a conversion; nothing is written then.
+    of them, the loss and the confidence threshold on `held_out`; `test_set` is only reported. `calibration` is the
+    card's statement on confidence. TrainingError says what is wrong with a conversion; nothing is written then.
     """
     convert(model)  # the int8 converter crashes on an LSTM that is not unrolled; this one refuses it with a reason
     keras_scores = keras_predictor(model)[0](held_out.images)
@@ -84,6 +85,8 @@ def export(
         )
     scores, runtime = score_with_runtime(model, weights, test_set)
     evaluation = evaluate(scores, model=output.name, runtime=runtime, data=test_set, training=training)
+    threshold_images = ThresholdImages(held_out, recipe.labels)
+    threshold_scores, _ = score_with_runtime(model, weights, threshold_images.images)
     card = build_model_card(
         model,
         weights,
@@ -92,6 +95,7 @@ def export(
         calibration=calibration,
         train_set=train_set,
         evaluation=evaluation.to_card(),
+        threshold=threshold_images.choose(threshold_scores),
     )
     with output_file(output) as part:
         part.write_bytes(append_model_card(weights, card))

@@ -5,7 +5,7 @@ import hashlib
 import keras
 import msgspec
 
-from mien.model.model_card import Evaluation, ModelCard
+from mien.model.model_card import ConfidenceThreshold, Evaluation, ModelCard
 from mien.model.preprocessing import PREPROCESSING_ID
 from mien.trainer.data.dataset import Dataset
 from mien.trainer.recipe import LabelSource, Recipe
@@ -26,6 +26,7 @@ def build_model_card(
     calibration: str,
     train_set: Dataset,
     evaluation: Evaluation,
+    threshold: ConfidenceThreshold | None = None,
 ) -> ModelCard:
     """The card of `weights`, converted from `model`; `quantization` and `calibration` are descriptions."""
     return ModelCard(
@@ -39,5 +40,6 @@ def build_model_card(
         ),
         recipe=msgspec.to_builtins(recipe),
         calibration=calibration,
+        threshold=threshold,
         evaluation=evaluation,
     )

@@ -1,10 +1,14 @@
 """Compares networks side by side, as in the source paper's table, with intervals and McNemar's test."""
 
+from pathlib import Path
+
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from mien.errors import DataError
+from mien.media.file_name import to_text
+from mien.trainer.evaluation.corruptions import ALL_CORRUPTIONS
 from mien.trainer.evaluation.significance import Interval, mcnemar_p_value
 from mien.trainer.run_folder import Metrics, RunFolder
 
@@ -32,10 +36,13 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
     title: str
     rows: list[ComparisonRow]
+    corruptions: dict[str, dict[str, float]] = {}
+    """FER+ majority by corruption, of each run where benchmarks/corruptions.py has measured it."""
 
 
 def compare_runs(runs: list[RunFolder]) -> Comparison:
-    """Compare finished runs by their metrics alone. DataError if they were not evaluated on the same images."""
+    """Compare finished runs by their metrics alone. DataError if they were not evaluated on the same images, or
+    a file is damaged."""
     results = [(run, run.read_recipe(), run.read_metrics()) for run in runs]
     results.sort(key=lambda result: result[2].evaluation.accuracy, reverse=True)
     best_run, _, best_metrics = results[0]
@@ -48,7 +55,7 @@ def compare_runs(runs: list[RunFolder]) -> Comparison:
         evaluation = metrics.evaluation
         rows.append(
             ComparisonRow(
-                run=run.path.name,
+                run=to_text(Path(run.path.name)),
                 network=recipe.network,
                 parameters=metrics.parameters,
                 labels=recipe.labels,
@@ -64,7 +71,19 @@ def compare_runs(runs: list[RunFolder]) -> Comparison:
             )
         )
     best = best_metrics.evaluation
-    return Comparison(title=f"{best.count} {best.split} images of {best.data}", rows=rows)
+    corruptions = {run.path.name: _corruption_scores(run) for run, _, _ in results}
+    return Comparison(
+        title=f"{best.count} {best.split} images of {best.data}",
+        rows=rows,
+        corruptions={name: scores for name, scores in corruptions.items() if scores},
+    )
+
+
+def _corruption_scores(run: RunFolder) -> dict[str, float]:
+    """FER+ majority of a run's exported model under each corruption that was measured."""
+    metrics = run.read_corruptions()
+    values = {name: metrics.get(f"mien_{name.replace(' ', '_')}") for name in ALL_CORRUPTIONS}
+    return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
 
 
 def _correct(metrics: Metrics) -> NDArray[np.bool_]:

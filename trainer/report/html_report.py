@@ -41,7 +41,8 @@ def write_html_report(file: Path, title: str, sections: Sequence[Section]) -> No
         for section in sections
     ]
     with output_file(file) as part:
-        part.write_text(template.render(title=title, sections=template_sections), "utf-8")
+        html: str = template.render(title=title, sections=template_sections)
+        part.write_bytes(html.encode("utf-8", errors="backslashreplace"))  # names of files need not be UTF-8
 
 
 def _to_base64_png(figure: Figure) -> str:

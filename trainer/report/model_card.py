@@ -53,6 +53,7 @@ def format_model_card(card: ModelCard) -> str:
         lines += ["", "Rows are labels, columns are predictions:", ""]
         lines += ["| | " + " | ".join(EMOTIONS) + " |", "|---" * 8 + "|"]
         lines += [_table_row((emotion, *row)) for emotion, row in zip(EMOTIONS, evaluation.confusion, strict=True)]
+    lines += _confidence_section(card)
     lines += [
         "",
         "## Training and evaluation data",
@@ -67,6 +68,33 @@ def format_model_card(card: ModelCard) -> str:
         "its predictions about a single person; count them above a minimum confidence, and inform the people in view.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _confidence_section(card: ModelCard) -> list[str]:
+    """Risk over coverage, and when a prediction is shown as uncertain; empty if the card has neither."""
+    points, threshold = card.evaluation.risk_coverage, card.threshold
+    if not points and threshold is None:
+        return []
+    lines = ["", "## Confidence"]
+    if points:
+        lines += [
+            "",
+            "How often predictions are wrong (risk) on the images with a FER+ majority, if only a share of them is "
+            "kept (coverage), the most confident predictions first:",
+            "",
+            _table_row(("coverage", *(f"{coverage:.0%}" for coverage, _ in points))),
+            "|---" * (len(points) + 1) + "|",
+            _table_row(("risk", *(f"{risk:.1%}" for _, risk in points))),
+        ]
+    if threshold is not None:
+        lines += [
+            "",
+            f"A prediction with a confidence below {threshold.confidence:.4g} is shown as uncertain where people read "
+            "it; it is stored and counted as its emotion all the same. The threshold was chosen on "
+            f"{threshold.chosen_on}: {threshold.accuracy:.1%} of the {threshold.coverage:.1%} that are not uncertain "
+            "are right. These are single images; a device averages the scores of several frames.",
+        ]
+    return lines
 
 
 def _table_row(cells: Iterable[object]) -> str:

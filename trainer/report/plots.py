@@ -1,7 +1,8 @@
 """Plots of a dataset, a training history and an evaluation, drawn without a display."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,19 @@ def plot_corruptions(results: Sequence[CorruptionScore], title: str) -> Figure:
     axes.invert_yaxis()
     axes.set(xlabel="share of images", title=title, xlim=(0, 1))
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=3)
+    return figure
+
+
+def plot_corruption_comparison(scores_by_run: Mapping[str, Mapping[str, float]]) -> Figure:
+    """FER+ majority under each corruption, a mark for each run."""
+    figure = Figure(figsize=(8, 9), layout="constrained")
+    axes = figure.subplots()
+    for (run, scores), marker in zip(scores_by_run.items(), cycle("osD^vPX"), strict=False):
+        axes.plot(list(scores.values()), list(scores), marker, markersize=5, label=run)
+    axes.invert_yaxis()
+    axes.grid(axis="y", alpha=0.3)
+    axes.set(xlabel="FER+ majority, share of images", xlim=(0, 1))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=2)
     return figure
 
 

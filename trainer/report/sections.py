@@ -20,6 +20,7 @@ from .comparison import Comparison
 from .html_report import Section
 from .plots import (
     plot_confusion,
+    plot_corruption_comparison,
     plot_corruptions,
     plot_emotion_counts,
     plot_history,
@@ -130,7 +131,7 @@ def _corruptions_section(results: Sequence[CorruptionScore], plots: dict[str, Fi
 
 
 def comparison_sections(comparison: Comparison) -> list[Section]:
-    """The report on a comparison: the paper's table with intervals, and F1 by emotion."""
+    """The report on a comparison: the paper's table with intervals, F1 by emotion, and what corruptions cost."""
     return [
         Section(
             heading="Networks",
@@ -164,6 +165,34 @@ def comparison_sections(comparison: Comparison) -> list[Section]:
                 *([row.run, *(f"{row.f1[emotion]:.3f}" for emotion in EMOTIONS)] for row in comparison.rows),
             ],
         ),
+        *_compared_corruptions_section(comparison),
+    ]
+
+
+def _compared_corruptions_section(comparison: Comparison) -> list[Section]:
+    """FER+ majority by corruption of the runs that have it."""
+    if not comparison.corruptions:
+        return []
+    names = dict.fromkeys(name for scores in comparison.corruptions.values() for name in scores)
+    return [
+        Section(
+            heading="Corruptions",
+            paragraphs=("FER+ majority of the exported model, as benchmarks/corruptions.py measured it.",),
+            table=[
+                ["corruption", *comparison.corruptions],
+                *(
+                    [
+                        name,
+                        *(
+                            f"{scores[name]:.1%}" if name in scores else "-"
+                            for scores in comparison.corruptions.values()
+                        ),
+                    ]
+                    for name in names
+                ),
+            ],
+            plots=[("FER+ majority by corruption and run", plot_corruption_comparison(comparison.corruptions))],
+        )
     ]
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mien.emotions import EMOTIONS
-from mien.output import print_table
+from mien.output import print_table, symbol
 from mien.trainer.evaluation.evaluation import EvaluationReport
 from mien.trainer.evaluation.metric_rows import emotion_rows, metric_rows
 from mien.trainer.evaluation.significance import Interval
@@ -57,7 +57,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         )
     console.print(table)
     console.print(
-        "Percent, ± half of the 95 % bootstrap interval. FER+: where most of its ten people agree. "
+        f"Percent, {symbol('±', '+/-')} half of the 95 % bootstrap interval. FER+: where most of its ten people agree. "
         f"p: McNemar's test against {comparison.rows[0].run}, not corrected for multiple tests.",
         highlight=False,
         markup=False,
@@ -75,4 +75,4 @@ def _print_text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, 
 
 
 def _format_half_width(interval: Interval | None) -> str:
-    return f"± {(interval[1] - interval[0]) * 50:.1f}" if interval else ""
+    return f"{symbol('±', '+/-')} {(interval[1] - interval[0]) * 50:.1f}" if interval else ""

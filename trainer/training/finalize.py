@@ -1,7 +1,10 @@
 """Finishes a run: calibrates the model, evaluates it on the test split and writes the results."""
 
+from pathlib import Path
+
 import keras
 
+from mien.media.file_name import to_text
 from mien.trainer.data.dataset import Dataset
 from mien.trainer.evaluation.calibration import calibrate
 from mien.trainer.evaluation.corruptions import measure_corruptions
@@ -26,7 +29,7 @@ def finalize(
         model.save(part)
     predict, runtime = keras_predictor(model)
     scores = predict(test_set.images)
-    evaluation = evaluate(scores, model=run.path.name, runtime=runtime, data=test_set, training=training)
+    evaluation = evaluate(scores, model=to_text(Path(run.path.name)), runtime=runtime, data=test_set, training=training)
     metrics = Metrics(
         parameters=model.count_params(),
         calibration=calibration,
@@ -35,6 +38,6 @@ def finalize(
         predictions="".join(map(str, scores.argmax(axis=1))),
     )
     sections = run_sections(run, metrics, scores, test_set, measure_corruptions(predict, test_set))
-    write_html_report(run.report_file, f"Run {run.path.name}", sections)
+    write_html_report(run.report_file, f"Run {to_text(Path(run.path.name))}", sections)
     run.finish(metrics)
     return metrics

@@ -87,6 +87,9 @@ def _fit(
     batches = Batches(images, targets, image_weights(targets, recipe.class_weighting), recipe)
     if run.checkpoint_file.exists():
         model = keras.models.load_model(run.checkpoint_file)
+        # the run may have got more epochs since
+        model.optimizer.learning_rate = _learning_rate(recipe, steps_per_epoch=len(batches))
+        model.optimizer.ema_momentum = _ema_momentum(recipe, steps_per_epoch=len(batches))
     else:
         model = _create_model(run, recipe, steps_per_epoch=len(batches))
     first_epoch = int(model.optimizer.iterations) // len(batches)
@@ -110,20 +113,32 @@ def _create_model(run: RunFolder, recipe: Recipe, *, steps_per_epoch: int) -> ke
         model_file = run.locate(recipe.init_from)
         if not copy_weights(load_keras_model(model_file), model):
             raise TrainingError(f"{model_file} is not a {recipe.network}: give --init-from a model of the same network")
+    optimizer = keras.optimizers.AdamW(
+        _learning_rate(recipe, steps_per_epoch=steps_per_epoch),
+        weight_decay=recipe.weight_decay,
+        use_ema=True,
+        ema_momentum=_ema_momentum(recipe, steps_per_epoch=steps_per_epoch),
+    )
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
+    model.compile(optimizer, loss, metrics=["accuracy"])
+    return model
+
+
+def _learning_rate(recipe: Recipe, *, steps_per_epoch: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """A linear rise, then the cosine, over all of the recipe's epochs (Loshchilov and Hutter, 2017)."""
     warmup_steps = round(recipe.warmup_epochs * steps_per_epoch)
-    schedule = keras.optimizers.schedules.CosineDecay(
+    return keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 20,
         decay_steps=max(1, recipe.epochs * steps_per_epoch - warmup_steps),
         alpha=0.01,
         warmup_target=recipe.learning_rate,
         warmup_steps=warmup_steps,
     )
-    # In a short run, an EMA over more than a tenth of it would still contain the random initial weights.
-    momentum = min(recipe.ema_momentum, max(0.0, 1 - 10 / (recipe.epochs * steps_per_epoch)))
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, use_ema=True, ema_momentum=momentum)
-    loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
-    model.compile(optimizer, loss, metrics=["accuracy"])
-    return model
+
+
+def _ema_momentum(recipe: Recipe, *, steps_per_epoch: int) -> float:
+    """In a short run, an EMA over more than a tenth of it would still contain the random initial weights."""
+    return min(recipe.ema_momentum, max(0.0, 1 - 10 / (recipe.epochs * steps_per_epoch)))
 
 
 class _EpochSetter(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no types

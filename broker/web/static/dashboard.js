@@ -14,6 +14,8 @@ const BUSY_REASONS = {
   database: "its database does not respond",
 };
 const SINCE_MS = {"1h": 3_600_000, "24h": 86_400_000, "7d": 7 * 86_400_000, "30d": 30 * 86_400_000};
+const DRIFT_EVERY_MS = 300_000; // of windows that are days long
+const UNCERTAIN = "uncertain";
 const MAX_HOURLY_SPAN_MS = 4 * 86_400_000; // longer spans are shown by day
 
 const byId = (id) => document.getElementById(id);
@@ -21,8 +23,17 @@ const form = byId("filters");
 let generation = 0; // incremented when the filters change; responses to requests of an older generation are discarded
 let after = null; // null: the table shows the newest
 let next = null;
+let isReadingUrl = false;
+let thresholds = {}; // by model, the confidence below which a prediction is uncertain
+let drifts = new Map(); // by device
 
 for (const emotion of EMOTIONS) form.elements.emotion.add(new Option(emotion));
+
+/** What people read of a prediction: its emotion, unless its confidence is too low for its model. */
+function shownEmotion(emotion, confidence, model) {
+  const isUncertain = !form.elements.uncertain.value && confidence < (thresholds[model] ?? 0);
+  return isUncertain ? UNCERTAIN : emotion;
+}
 
 /** The filters that are set, as parameters of /api. */
 function filterParameters() {
@@ -35,7 +46,9 @@ function filterParameters() {
 
 function readUrl() {
   const parameters = new URLSearchParams(location.search);
+  isReadingUrl = true; // its reset must not become an entry of the history, from which nobody could go back
   form.reset();
+  isReadingUrl = false;
   for (const [name, value] of parameters) {
     const field = form.elements[name];
     if (!field) continue;
@@ -49,7 +62,9 @@ function readUrl() {
 }
 
 function writeUrl() {
-  const query = filterParameters().toString();
+  const parameters = filterParameters();
+  if (form.elements.uncertain.value) parameters.set("uncertain", form.elements.uncertain.value);
+  const query = parameters.toString();
   history.pushState(null, "", query ? `?${query}` : location.pathname);
 }
 
@@ -72,7 +87,7 @@ function showProblem(text) {
 }
 
 /** Load these sections. */
-async function load(sections = [loadCollectors, loadDevices, loadTimeline, loadWeek, loadRows]) {
+async function load(sections = [loadCollectors, loadDevicesAndDrift, loadTimeline, loadWeek, loadRows]) {
   const started = generation;
   const isCurrent = () => started === generation;
   try {
@@ -95,6 +110,17 @@ async function loadCollectors() {
   line.hidden = !text;
 }
 
+/** Load the models' thresholds; nothing is shown as uncertain before. */
+async function loadThresholds() {
+  ({thresholds} = await get("thresholds", new URLSearchParams()));
+}
+
+async function loadDevicesAndDrift() {
+  const {devices} = await get("drift", new URLSearchParams());
+  drifts = new Map(devices.map((drift) => [drift.device, drift]));
+  await loadDevices();
+}
+
 async function loadDevices() {
   const {devices} = await get("devices", new URLSearchParams());
   byId("devices").replaceChildren(...devices.map(deviceCard));
@@ -112,8 +138,9 @@ function deviceCard(device) {
   append(title, "span", silent ? `silent for ${formatDuration(silentS)}` : state, `state ${state}`);
   const expression = append(item, "p", "", "expression");
   if (device.last_emotion) {
-    append(expression, "i", "").style.background = COLORS[device.last_emotion];
-    expression.append(`${device.last_emotion} ${formatPercent(device.last_confidence)}`);
+    const shown = shownEmotion(device.last_emotion, device.last_confidence, device.last_model);
+    append(expression, "i", "").style.background = COLORS[shown] ?? "transparent";
+    expression.append(`${shown} ${formatPercent(device.last_confidence)}`);
     const motion = device.motion && state === "online" ? ", motion detected" : "";
     append(item, "p", `${formatAge(device.last_observed_at)}${motion}`, "when");
   } else {
@@ -133,6 +160,11 @@ function* healthMessages(device) {
     yield [`${device.discarded} discarded because it sends too many, last ${formatAge(device.last_discarded_at)}`, "bad"];
   }
   if (device.rejected) yield [`${device.rejected} rejected: see mien rejected list`, "warning"];
+  const drift = drifts.get(device.device);
+  if (drift?.has_drifted) {
+    const shares = `${formatPercent(drift.share)} in the last day, ${formatPercent(drift.baseline_share)} in the 14 days before`;
+    yield [`predictions have changed: ${drift.emotion} ${shares}; check camera and light`, "warning"];
+  }
   if (device.camera === "failing") yield [`camera: ${device.camera_error || "failing"}`, "bad"];
   if (device.sensor && device.sensor !== "ok" && device.sensor !== "warming_up") yield [`sensor ${device.sensor}`, "warning"];
   if (device.clock === "unsynced") yield ["clock not synchronized", "warning"];
@@ -204,7 +236,8 @@ function observationRow(observation, isNew) {
     append(time, "span", part);
   }
   append(row, "td", observation.device, "device");
-  append(row, "td", observation.emotion);
+  const shown = shownEmotion(observation.emotion, observation.confidence, observation.model);
+  append(row, "td", shown, shown === UNCERTAIN ? UNCERTAIN : "");
   append(row, "td", formatPercent(observation.confidence), "number");
   for (const number of [observation.track, observation.frames]) append(row, "td", number, "number optional");
   return row;
@@ -248,7 +281,7 @@ function listen() {
   events.addEventListener("ready", () => {
     status.className = "on";
     status.textContent = "live";
-    load();
+    load([loadThresholds]).then(() => load());
   });
   events.addEventListener("observations", () => {
     loadLists();
@@ -259,7 +292,7 @@ function listen() {
     status.className = "";
     status.textContent = "disconnected, reconnecting";
     if (events.readyState === EventSource.CLOSED) { // refused, such as when too many listen: poll instead
-      load();
+      load([loadThresholds]).then(() => load());
       setTimeout(listen, RELISTEN_MS);
     }
   };
@@ -278,7 +311,7 @@ function applyFilters() {
 }
 
 form.addEventListener("change", applyFilters);
-form.addEventListener("reset", () => setTimeout(applyFilters));
+form.addEventListener("reset", () => isReadingUrl || setTimeout(applyFilters));
 form.addEventListener("submit", (event) => event.preventDefault());
 byId("older").addEventListener("click", () => showRowsAfter(next));
 byId("newest").addEventListener("click", () => showRowsAfter(null));
@@ -289,6 +322,7 @@ window.addEventListener("popstate", () => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => load([loadTimeline, loadWeek]));
 setInterval(() => load([loadCollectors, loadDevices]), STATES_EVERY_MS);
 setInterval(() => load([loadTimeline, loadWeek]), CHARTS_EVERY_MS);
+setInterval(() => load([loadDevicesAndDrift]), DRIFT_EVERY_MS);
 
 readUrl();
 listen();

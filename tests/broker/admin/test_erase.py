@@ -1,5 +1,6 @@
 """What is erased is gone and never stored again, on SQLite and PostgreSQL, also while collectors write."""
 
+import io
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,8 @@ from uuid6 import uuid7
 
 from mien.broker.admin import erase as erasing
 from mien.broker.admin.erase import ErasureReceipt, erase, plan_erasure
-from mien.broker.admin.import_log import import_lines
+from mien.broker.admin.exported_rows import read_rows
+from mien.broker.admin.import_log import import_rows
 from mien.broker.admin.integrity import check_log
 from mien.broker.admin.rejected import replay_rejected
 from mien.broker.database.engine import open_for_reading, open_for_writing
@@ -269,14 +271,14 @@ def test_an_import_does_not_restore_what_was_erased(
 ) -> None:
     store.record([valid(observe(minute, 1 + minute)) for minute in range(30)])
     assert main(["query", "--db", log, "--all", "--format", "ndjson"]) == 0
-    exported = capsys.readouterr().out.encode().splitlines()
+    exported = capsys.readouterr().out.encode()
     erase_all(writer, reader, *minutes(0, 15))
-    result = import_lines(writer, exported, "log.ndjson", lambda _bytes: None)
+    result = import_rows(writer, read_rows(io.BytesIO(exported), "log.ndjson"), "log.ndjson")
     assert (result.stored, result.known, result.erased) == (0, 15, 15)
     assert (sequence_numbers(reader), counted(reader)) == ([*range(16, 31)], 15)
     assert_sound(reader)
     file = tmp_path / "log.ndjson"
-    file.write_bytes(b"\n".join(exported))
+    file.write_bytes(exported)
     erase_all(writer, reader, *minutes(15, 30))
     assert main(["import", str(file), "--db", log]) == 0
     assert capsys.readouterr().out == "0 stored, 15 already in the log, 15 not stored because they were erased\n"

@@ -227,9 +227,11 @@ def test_datasette_describes_every_column() -> None:
 
 
 SCRIPT = """
+import io
 import json
 from samples import make_observation
-from mien.broker.admin.import_log import import_lines
+from mien.broker.admin.exported_rows import read_rows
+from mien.broker.admin.import_log import import_rows
 from mien.broker.database.columns import format_columns
 from mien.broker.database.engine import open_for_writing
 from mien.broker.ingest.message import decode_message
@@ -246,7 +248,7 @@ with EmotionLog("mien.db") as log:
     (row,) = log.observations()
     view = log.sql("SELECT sharpness FROM emotion_log")
     line = json.dumps({**row.to_dict(), "at": row.at.isoformat(), "received": row.received.isoformat()}).encode()
-    import_lines(open_for_writing("other.db"), [line], "file", lambda count: None)
+    import_rows(open_for_writing("other.db"), read_rows(io.BytesIO(line), "file"), "file")
     with EmotionLog("other.db") as other:
         imported = other.observations()
     properties = create_app(log).openapi()["components"]["schemas"]["Observation"]["properties"]

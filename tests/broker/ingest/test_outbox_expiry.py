@@ -1,5 +1,6 @@
 """Outboxes and their names are deleted once they can matter no more, and not before, on SQLite and PostgreSQL."""
 
+import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -10,7 +11,8 @@ from samples import make_health, make_observation
 from sqlalchemy import Engine, insert, text
 from uuid6 import uuid7
 
-from mien.broker.admin.import_log import import_lines
+from mien.broker.admin.exported_rows import read_rows
+from mien.broker.admin.import_log import import_rows
 from mien.broker.admin.integrity import check_log
 from mien.broker.database.engine import open_for_writing
 from mien.broker.database.gaps import Gaps, find_gaps
@@ -244,6 +246,7 @@ def test_rows_of_a_forgotten_outbox_are_imported_without_being_counted_again(emo
     emotion_log.apply_retention(day=32)
     assert emotion_log.outboxes() == {NEW}
     for lines in (exported[:3], exported):  # the second time after an interruption
-        import_lines(emotion_log.engine, lines, "log.ndjson", lambda _: None)
+        export = io.BytesIO(b"\n".join(lines))
+        import_rows(emotion_log.engine, read_rows(export, "log.ndjson"), "log.ndjson")
     assert count_observations(emotion_log.engine, Filter(), by=["emotion"], zone=UTC).rows == before
     assert not any(check_log(emotion_log.engine).problems.values())

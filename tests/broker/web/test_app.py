@@ -36,6 +36,7 @@ from mien.messages.health import encode_health
 from mien.messages.motion import MotionState, encode_motion
 from mien.messages.observation import encode_observation
 from mien.messages.status import DeviceStatus, encode_device_status
+from mien.model.model_card import DEFAULT_MODEL, read_model
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 NOW_MS = round(NOW.timestamp() * 1000)
@@ -117,6 +118,17 @@ def test_counts_are_the_same_as_from_mien_query(
     assert response["source"].startswith("quarter-hour counts")
 
 
+def test_thresholds_and_drift_are_available(client: TestClient) -> None:
+    (model, threshold), *_ = get(client, "thresholds")["thresholds"].items()
+    _, card = read_model(DEFAULT_MODEL)
+    assert card.threshold
+    assert (model, threshold) == (card.model_id, card.threshold.confidence)
+    cellar, hallway = get(client, "drift")["devices"]
+    assert (cellar["device"], hallway["device"]) == ("cellar", "hallway")
+    assert hallway["observations"] + cellar["observations"] == 8
+    assert (hallway["stability_index"], hallway["has_drifted"], hallway["model"]) == (None, False, "0123456789ab")
+
+
 def test_devices_have_the_state_they_reported(client: TestClient) -> None:
     cellar, hallway = get(client, "devices")["devices"]
     assert (cellar["device"], cellar["state"], cellar["last_emotion"], cellar["gaps"]) == (
@@ -127,6 +139,7 @@ def test_devices_have_the_state_they_reported(client: TestClient) -> None:
     )
     assert (hallway["state"], hallway["dropped"], hallway["motion"], hallway["camera"]) == ("online", 3, True, None)
     assert datetime.fromisoformat(hallway["last_observed_at"]) == NOW
+    assert hallway["last_model"] == "0123456789ab"
     assert (cellar["discarded"], cellar["last_discarded_at"], hallway["discarded"]) == (0, None, 5000)
     assert datetime.fromisoformat(hallway["last_discarded_at"]) == NOW
 
@@ -368,7 +381,7 @@ def test_the_api_conforms_to_its_openapi_schema(client: TestClient, mode: Genera
     schema = schemathesis.openapi.from_asgi("/openapi.json", client.app, headers=headers)
     all_operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
     operations = [operation for operation in all_operations if operation.path != "/api/events"]  # which never ends
-    assert len(operations) == 4
+    assert len(operations) == 6
     for operation in operations:
 
         @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)

@@ -28,6 +28,7 @@ from mien.broker.database.engine import open_for_writing
 from mien.broker.ingest.device_state import DeviceState
 from mien.broker.ingest.message import decode_message
 from mien.broker.ingest.store import Store
+from mien.broker.predictions.uncertainty import shipped_thresholds
 from mien.broker.settings import CollectorSettings
 from mien.emotions import EMOTIONS
 from mien.messages.health import encode_health
@@ -195,6 +196,65 @@ def test_a_flooding_device_and_a_busy_collector_are_named(page: Page, tmp_path: 
         expect(page.locator("#devices > li")).to_have_count(1)
         expect(page.locator("#busy")).to_be_hidden(timeout=30_000)  # the response may be cached; the page asks again
     engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def uncertain_dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardProcess]:
+    """Of two devices with the shipped model: the hallway's predictions have changed, the kitchen's have not."""
+    folder = tmp_path_factory.mktemp("uncertain")
+    now, outbox = datetime.now(UTC), uuid7()
+    (model, threshold), *_ = shipped_thresholds().items()
+    engine = open_for_writing(folder / "mien.db")
+    store = Store(engine)
+    seq = 0
+    for device, emotion in (("hallway", "sad"), ("kitchen", "happy")):
+        observations = []
+        for days_ago, shown in ((5, "happy"), (0, emotion)):
+            for number in range(320):
+                seq += 1
+                at = now - timedelta(days=days_ago, seconds=330 - number)
+                confidence = round(threshold + (0.2 if number % 2 else -0.1), 4)
+                sent = observation(at, shown, confidence, device=device, outbox=outbox, seq=seq, model=model)
+                observations.append(encode_observation(sent))
+        received_ms = round(now.timestamp() * 1000)
+        store.record(
+            [decode_message(topic="t", payload=one, received_ms=received_ms, device=device) for one in observations]
+        )
+    engine.dispose()
+    with DashboardProcess(folder) as dashboard:
+        yield dashboard
+
+
+@pytest.mark.parametrize(("page", "name"), [(options, name) for name, options in CONTEXTS.items()], indirect=["page"])
+def test_low_confidences_are_shown_as_uncertain_until_that_is_switched_off(
+    page: Page, name: str, uncertain_dashboard: DashboardProcess
+) -> None:
+    open_dashboard(page, uncertain_dashboard, "?device=hallway")
+    emotions = page.locator("#rows tr td:nth-child(3)")
+    expect(emotions.nth(0)).to_have_text("sad")
+    expect(emotions.nth(1)).to_have_text("uncertain")
+    assert sorted(set(emotions.all_inner_texts())) == ["sad", "uncertain"]
+    save_screenshot(page, f"uncertain-{name}")
+    assert serious_violations(page) == []
+    page.locator("select[name=uncertain]").select_option("no")
+    expect(emotions.nth(1)).to_have_text("sad")
+    assert set(emotions.all_inner_texts()) == {"sad"}
+    assert "uncertain=no" in page.url
+    page.reload()
+    expect(emotions.nth(1)).to_have_text("sad")
+    expect(page.locator("select[name=uncertain]")).to_have_value("no")
+    page.go_back()
+    expect(emotions.nth(1)).to_have_text("uncertain")
+
+
+def test_a_device_whose_predictions_have_changed_is_marked(page: Page, uncertain_dashboard: DashboardProcess) -> None:
+    open_dashboard(page, uncertain_dashboard)
+    cards = page.locator("#devices > li")
+    expect(cards).to_have_count(2)
+    expect(cards.nth(0)).to_contain_text(
+        re.compile(r"predictions have changed: (happy 0|sad 100) % in the last day, (100|0) % in the 14 days before")
+    )
+    expect(cards.nth(1)).not_to_contain_text("predictions have changed")
 
 
 @pytest.mark.parametrize("page", [{}, CONTEXTS["phone"]], indirect=True)

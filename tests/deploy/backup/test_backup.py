@@ -238,7 +238,7 @@ def test_the_commands_take_the_passphrase_from_a_file_and_print_what_is_next(
         ("nowhere/backup.age", PASSPHRASE, "nowhere is not a folder"),
         (".", PASSPHRASE, "is not a regular file"),
         ("backup.age", "short", "the passphrase is too short: at least 12 characters"),
-        ("backup.age", "", "the passphrase is too short"),
+        ("backup.age", "", "passphrase is empty: write one line into it"),
     ],
 )
 def test_bad_input_is_one_line(

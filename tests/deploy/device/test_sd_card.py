@@ -24,7 +24,7 @@ from sd_cards import (
 )
 
 from mien.cli import main
-from mien.deploy.device.first_boot import Wifi
+from mien.deploy.device.wifi import Wifi
 from mien.deploy.raspberry_pi_os import BOOKWORM, TRIXIE
 from mien.deploy.server.folder import ServerFolder
 from mien.model.model_card import DEFAULT_MODEL
@@ -151,7 +151,7 @@ def test_bookworm_gets_a_script_that_runs_once(tmp_path: Path, server: ServerFol
     """The programs of Raspberry Pi OS that the script calls are replaced by scripts that record their arguments."""
     sd_card = mount(tmp_path / "bookworm", BOOKWORM_FILES)
     assert flash(server, sd_card, *write_all_options(tmp_path)) == 0
-    assert file_names(sd_card) == set(BOOKWORM_FILES) | BUNDLE | {"firstrun.sh"}
+    assert file_names(sd_card) == set(BOOKWORM_FILES) | BUNDLE | {"firstrun.sh", "mien/wifi-key-on-card"}
     assert "systemd.run=/boot/firmware/firstrun.sh" in (sd_card / "cmdline.txt").read_text()
     calls_file = tmp_path / "calls"
     programs = tmp_path / "programs"
@@ -161,8 +161,8 @@ def test_bookworm_gets_a_script_that_runs_once(tmp_path: Path, server: ServerFol
             f'#!/bin/sh\nprintf "{name}" >>{calls_file}; printf " <%s>" "$@" >>{calls_file}; echo >>{calls_file}\n'
         )
         (programs / name).chmod(0o755)
-    script = (sd_card / "firstrun.sh").read_text()
-    script = re.sub(r"/usr/lib/\S+/(imager_custom|userconf) ", rf"{programs}/\1 ", script)
+    original = (sd_card / "firstrun.sh").read_text()
+    script = re.sub(r"/usr/lib/\S+/(imager_custom|userconf) ", rf"{programs}/\1 ", original)
     subprocess.run(["bash", "-c", _localize(script, tmp_path, sd_card)], check=True)
     calls = calls_file.read_text().splitlines()
     assert calls[0] == "imager_custom <set_hostname> <kitchen-pi>"
@@ -170,10 +170,10 @@ def test_bookworm_gets_a_script_that_runs_once(tmp_path: Path, server: ServerFol
     assert calls[2] == "userconf <pi> <*>"
     assert re.fullmatch(r'imager_custom <set_wlan> <the "Café"> <[0-9a-f]{64}> <NL>', calls[3])
     assert calls[4] == "imager_custom <set_timezone> <Europe/Amsterdam>"
-    assert calls[5] == "systemctl <enable> <mien-first-boot.service>"
+    assert calls[5] == "systemctl <enable> <mien-first-boot.service> <mien-wifi-key.service>"
     assert "ExecStart=/bin/sh /boot/firmware/mien/install.sh\n" in script
     assert (sd_card / "cmdline.txt").read_text() == KERNEL_COMMAND_LINE.decode()  # the next boot is a normal one
-    assert not (sd_card / "firstrun.sh").exists()
+    assert (sd_card / "firstrun.sh").read_text() == original  # with the key, until the Pi has joined
 
 
 def _localize(script: str, folder: Path, sd_card: Path) -> str:
@@ -256,11 +256,13 @@ def test_flash_asks_for_the_passphrase_last_and_a_script_can_provide_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wifi = ("--wifi", "Home", "--wifi-country", "NL")
-    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSPHRASE}\n"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{PASSPHRASE}\n".encode())))
     assert flash(server, tmp_path / "nowhere", *wifi) == 2
     assert "nowhere does not exist" in capsys.readouterr().err
     assert flash(server, bootfs, *wifi) == 0
-    assert Wifi.from_passphrase("Home", PASSPHRASE, "NL").psk in (bootfs / "network-config").read_text()
+    psk = Wifi(ssid="Home", country="NL").with_passphrase(PASSPHRASE).psk
+    assert psk
+    assert psk in (bootfs / "network-config").read_text()
     assert flash(server, bootfs, *wifi) == 2
     assert "use --wifi-password-file" in capsys.readouterr().err
 

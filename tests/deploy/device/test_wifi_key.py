@@ -11,16 +11,16 @@ from mien.deploy.device.first_boot import (
     WIFI_KEY_MARKER,
     WIFI_KEY_UNIT,
     FirstBoot,
-    Wifi,
     cloud_init_files,
     firstrun_script,
     wifi_key_unit,
 )
+from mien.deploy.device.wifi import Wifi
 from mien.deploy.installer import systemd, wifi_key
 from mien.deploy.installer.errors import InstallError
 from mien.deploy.installer.wifi_key import forget_wifi_key, is_connected, wait_until_connected
 
-WIFI = Wifi.from_passphrase('the "Café" 📶', "long enough", "NL")
+WIFI = Wifi(ssid='the "Café" 📶', country="NL").with_passphrase("long enough")
 
 
 def first_boot(wifi: Wifi | None = WIFI) -> FirstBoot:
@@ -91,13 +91,34 @@ def test_a_file_that_someone_else_wrote_stays(bundle: Path, content: str) -> Non
     assert not (bundle / WIFI_KEY_MARKER).exists()
 
 
-def test_bookworm_s_script_overwrites_itself(tmp_path: Path) -> None:
-    """Its last line, run as the script's own."""
-    last_line = firstrun_script(first_boot()).decode().splitlines()[-1]
+def test_bookworm_s_script_is_overwritten_and_deleted_once_the_pi_has_joined(tmp_path: Path, bundle: Path) -> None:
+    (tmp_path / "network-config").unlink()
     script, place = tmp_path / "firstrun.sh", tmp_path / "place"
-    script.write_text(f"# {WIFI.psk}\n{last_line}\n")
+    script.write_bytes(firstrun_script(first_boot()))
     place.hardlink_to(script)
-    result = subprocess.run(["bash", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert str(WIFI.psk).encode() in place.read_bytes()
+    assert forget_wifi_key(bundle) == "removed the Wi-Fi's key from the boot partition"
     assert not script.exists()
-    assert WIFI.psk.encode() not in place.read_bytes()
+    assert not any(place.read_bytes())
+    assert not (bundle / WIFI_KEY_MARKER).exists()
+
+
+def test_a_power_cut_between_overwriting_and_deleting_leaves_nothing_behind(tmp_path: Path, bundle: Path) -> None:
+    (tmp_path / "firstrun.sh").write_bytes(bytes(500))
+    assert forget_wifi_key(bundle) == "removed the Wi-Fi's key from the boot partition"
+    assert not (tmp_path / "firstrun.sh").exists()
+
+
+def test_a_script_that_someone_else_wrote_stays(tmp_path: Path, bundle: Path) -> None:
+    (tmp_path / "firstrun.sh").write_text("#!/bin/bash\nmine\n")
+    assert "firstrun.sh is not as `mien flash` wrote it" in forget_wifi_key(bundle)
+    assert (tmp_path / "firstrun.sh").read_text() == "#!/bin/bash\nmine\n"
+
+
+def test_bookworm_s_script_deletes_itself_only_if_it_has_no_key() -> None:
+    """With one, it has to stay until NetworkManager has joined with its own copy."""
+    with_key, without = (firstrun_script(first_boot(wifi)).decode() for wifi in (WIFI, None))
+    assert WIFI_KEY_UNIT in with_key
+    assert "rm firstrun.sh" not in with_key
+    assert WIFI_KEY_UNIT not in without
+    assert "\nrm firstrun.sh\nsync\n" in without

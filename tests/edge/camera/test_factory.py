@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 from fake_program import install_program
+from mjpeg_camera import MjpegCamera, Stream
 from simulated_time import SimulatedTime
 
 from mien.edge.camera.demo_camera import PORTRAIT
@@ -19,8 +20,8 @@ from mien.edge.camera.settings import (
     CameraSettings,
     DemoCameraSettings,
     FileCameraSettings,
+    NetworkCameraSettings,
     RpicamSettings,
-    RtspCameraSettings,
     UsbCameraSettings,
 )
 from mien.errors import CameraError
@@ -96,10 +97,10 @@ def test_the_demo_camera_shows_the_portrait_or_a_named_image(tmp_path: Path) -> 
     ("camera", "message"),
     [
         (FileCameraSettings(path="/nowhere.mp4"), "/nowhere.mp4 does not exist"),
-        (FileCameraSettings(path="/proc/version"), "is not a video or image that OpenCV can read"),
+        (FileCameraSettings(path="/proc/version"), "is neither an image nor a video"),
         (DemoCameraSettings(path="/proc/version"), "is not an image that OpenCV can read"),
         (UsbCameraSettings(index=77), "USB camera 77 delivers no frames"),
-        (RtspCameraSettings(url_file="/nowhere"), "camera.url_file /nowhere cannot be read"),
+        (NetworkCameraSettings(url_file="/nowhere"), "camera.url_file /nowhere cannot be read"),
     ],
 )
 def test_a_camera_without_frames_is_an_error_with_a_hint(camera: CameraSettings, message: str) -> None:
@@ -135,7 +136,7 @@ def test_rpicam_delivers_the_y_plane_after_the_warmup_frames(rpicam_vid: Path) -
 
 
 def test_an_rpicam_that_exits_reports_the_reason(rpicam_vid: Path) -> None:
-    with pytest.raises(CameraError, match=r"delivers no frames \(ERROR: \*\*\* no cameras available"):
+    with pytest.raises(CameraError, match=r"stopped delivering frames \(ERROR: \*\*\* no cameras available"):
         read_frames(RpicamSettings(width=128, height=96), 200)
 
 
@@ -161,11 +162,12 @@ def test_a_camera_that_cannot_work_is_reported_before_the_first_motion(monkeypat
     check_camera(FileCameraSettings(path="/"))
 
 
-def test_a_network_camera_is_opened_by_the_url_in_its_file(tmp_path: Path, video: Path) -> None:
-    """OpenCV's FFmpeg opens a file by the same call as an rtsp:// URL."""
-    (tmp_path / "url").write_text(f"{video}\n")
-    camera = RtspCameraSettings(url_file=str(tmp_path / "url"), warmup_frames=0, frames_per_second=120)
-    assert read_frames(camera, 1)[0].gray.shape == (48, 64)
+def test_a_network_camera_is_opened_by_the_url_in_its_file(tmp_path: Path) -> None:
+    image = cv2.imencode(".jpg", np.zeros((48, 64), np.uint8))[1].tobytes()
+    camera = NetworkCameraSettings(url_file=str(tmp_path / "url"), warmup_frames=0, frames_per_second=120)
+    with MjpegCamera({"/stream": Stream([image] * 20)}) as server:
+        (tmp_path / "url").write_text(f"http://{server.address}/stream\n")
+        assert read_frames(camera, 1)[0].gray.shape == (48, 64)
     (tmp_path / "url").write_text("rtsp://viewer:secret@127.0.0.1:9/stream\n")
     with pytest.raises(CameraError, match="delivers no frames: check the URL in that file") as error:
         read_frames(msgspec.structs.replace(camera, start_timeout_s=1.0), 1)

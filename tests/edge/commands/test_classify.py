@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from mien.cli import main
 from mien.edge.camera.demo_camera import PORTRAIT
-from mien.edge.camera.frame import read_image, to_gray
+from mien.edge.camera.image_file import read_image
+from mien.edge.camera.media_file import identify
 from mien.edge.camera.video_file import VideoFile
 from mien.edge.classify.file_classifier import FileClassifier
 from mien.edge.classify.prediction import COLUMNS
 from mien.edge.settings import AgentSettings
 from mien.edge.vision.pipeline import VisionPipeline
-from mien.face_detection.haar import HaarDetector
+from mien.face_detection.yunet import YuNetDetector
 from mien.model.classifier import Classifier
 
 FRAMES_PER_SECOND = 10.0
@@ -64,7 +65,7 @@ def test_a_face_in_an_image_is_one_prediction(classify: Classify) -> None:
     assert position == ["portrait.jpg", 1, 1, None]
     assert prediction["emotion"] == "happy"
     assert prediction["confidence"] == prediction["happy"] > 0.5
-    assert "files 1, frames 1, faces classified 1" in errors
+    assert "files 1, frames 1, faces 1, reported 1\n" in errors
 
 
 def test_a_face_in_a_video_is_one_track_with_a_prediction_per_second(tmp_path: Path, classify: Classify) -> None:
@@ -95,7 +96,7 @@ def test_annotated_copies_have_every_frame_and_a_box_around_the_face(tmp_path: P
     assert sorted(file.name for file in (tmp_path / "copies").iterdir()) == ["moving.mp4", "portrait.jpg"]
     copy = read_image(tmp_path / "copies" / "portrait.jpg", color=True)
     difference = _difference(read_image(PORTRAIT, color=True), copy)
-    box = HaarDetector(working_width=640).detect(read_image(PORTRAIT))[0]
+    box = YuNetDetector(working_width=640).detect(read_image(PORTRAIT, color=True))[0].box
     assert difference[box.top + 1 : box.top + box.side - 1, box.left].mean() > 40  # the left side of the box
     center = (
         slice(box.top + box.side // 3, box.top + box.side // 2),
@@ -105,20 +106,6 @@ def test_annotated_copies_have_every_frame_and_a_box_around_the_face(tmp_path: P
     with VideoFile(original) as original_video, VideoFile(tmp_path / "copies" / "moving.mp4") as annotated_video:
         assert annotated_video.frames_per_second == original_video.frames_per_second == FRAMES_PER_SECOND
         assert len(list(annotated_video.images(FRAMES_PER_SECOND))) == 20
-
-
-def test_files_that_are_not_images_are_named_and_skipped(tmp_path: Path, classify: Classify) -> None:
-    (tmp_path / "a.jpg").write_text("not an image")
-    (tmp_path / "b.mp4").write_text("not a video")
-    (tmp_path / "c.jpg").write_bytes(PORTRAIT.read_bytes())
-    (tmp_path / "notes.txt").write_text("neither")
-    code, output, errors = classify(tmp_path, "--json")
-    assert code == 0
-    assert [prediction["file"] for prediction in json.loads(output)] == ["c.jpg"]
-    assert "skipped: " in errors
-    assert "a.jpg is not an image that OpenCV can read" in errors
-    assert "b.mp4 is not a video or image that OpenCV can read" in errors
-    assert "notes.txt" not in errors
 
 
 def test_the_output_is_complete_even_without_faces(tmp_path: Path, classify: Classify) -> None:
@@ -132,7 +119,7 @@ def test_an_agent_s_settings_can_be_tried(tmp_path: Path, classify: Classify) ->
     config.write_text('device = "hallway"\n[faces]\nmin_crop_px = 4000\n')
     code, output, errors = classify(PORTRAIT, "--config", config, "--json")
     assert (code, json.loads(output)) == (0, [])
-    assert "skipped as too small 1" in errors
+    assert "frames 1, faces 1, reported 0; left out: faces too small 1" in errors
 
 
 @pytest.fixture
@@ -152,7 +139,7 @@ def test_each_image_is_searched_even_if_the_detector_runs_on_every_tenth_frame_o
         cv2.imwrite(str(folder / f"{number}.png"), make_scene(left))
     code, output, errors = classify(folder, "--config", detect_every_10th, "--json")
     assert code == 0
-    assert "frames 4, faces classified 4" in errors
+    assert "frames 4, faces 4, reported 4" in errors
     predictions = json.loads(output)
     assert [prediction["file"] for prediction in predictions] == ["0.png", "1.png", "2.png", "3.png"]
     expected = [_box_center(make_scene(left)) for left in (0, 60, 110, 170)]
@@ -169,7 +156,7 @@ def test_faces_are_not_followed_from_one_file_into_the_next(
     cv2.imwrite(str(folder / "c.png"), make_scene(0))
     write_video(folder / "d.avi", 15, first_left=120)
     _, output, errors = classify(folder, "--config", detect_every_10th, "--json")
-    assert "frames 46, faces classified 46" in errors
+    assert "frames 46, faces 46, reported 46" in errors
     frames = Counter[str]()
     for prediction in json.loads(output):
         frames[prediction["file"]] += prediction["frames"]
@@ -180,8 +167,8 @@ def test_faces_are_not_followed_from_one_file_into_the_next(
 
 def _box_center(image: NDArray[np.uint8]) -> float:
     """Of the only face, horizontally, as a fraction of the image's width."""
-    (box,) = HaarDetector(min_face_px=24).detect(to_gray(image))
-    return (box.left + box.side / 2) / int(image.shape[1])
+    (face,) = YuNetDetector().detect(image)
+    return (face.box.left + face.box.side / 2) / int(image.shape[1])
 
 
 @pytest.mark.parametrize(
@@ -190,7 +177,10 @@ def _box_center(image: NDArray[np.uint8]) -> float:
         (["nowhere.mp4"], 7, "nowhere.mp4 does not exist: name a video, an image or a folder of both"),
         (["empty"], 7, "empty contains no images or videos: name another folder"),
         (["broken"], 7, "none of the 1 files in broken could be read"),
-        (["broken/a.jpg"], 7, "broken/a.jpg is not an image that OpenCV can read: convert it to JPEG or PNG"),
+        (["broken/a.jpg"], 7, "broken/a.jpg is neither an image nor a video: convert it to JPEG, PNG or MP4"),
+        (["broken", "--detector", "hog"], 2, "--detector hog is unknown: use yunet or haar"),
+        (["broken", "--detector", "haar", "--config", "agent.toml"], 2, "--config and --detector exclude each other"),
+        (["broken", "--overwrite"], 2, "--overwrite is for annotated copies: add --annotated FOLDER"),
         (["broken", "--csv", "--json"], 2, "--csv and --json exclude each other: use only one of them"),
         (["broken", "--annotated", "broken"], 2, "broken contains the originals: name another folder"),
         (["broken", "--annotated", "broken/a.jpg"], 2, "broken/a.jpg is not a writable folder (File exists)"),
@@ -217,11 +207,11 @@ def test_an_error_that_the_user_can_fix_is_one_line_and_an_exit_code(
 def test_predictions_are_made_while_the_video_is_read(tmp_path: Path) -> None:
     progress: list[int] = []
     settings = AgentSettings(device="files")
-    vision = VisionPipeline(settings.faces, detector=HaarDetector(), classifier=Classifier())
+    vision = VisionPipeline(settings.faces, detector=YuNetDetector(), classifier=Classifier())
     file_classifier = FileClassifier(
         vision, settings, frames_per_second=FRAMES_PER_SECOND, annotated_folder=None, advance=progress.append
     )
-    predictions = file_classifier.predictions(write_video(tmp_path / "moving.avi", 40))
+    predictions = file_classifier.predictions(identify(write_video(tmp_path / "moving.avi", 40)))
     next(predictions)
     assert sum(progress) == 10
     assert len(list(predictions)) == 3

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from certificates import self_signed_certificate
 from mosquitto import Mosquitto, free_port
 from running_collector import running_collector
 from samples import make_draft
@@ -207,14 +208,7 @@ def test_a_missing_broker_is_distinguished_from_a_missing_collector(
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """A self-signed certificate for localhost, and its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed: make system")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *subject]
-    command += ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    return certificate, key
+    return self_signed_certificate(tmp_path)
 
 
 def test_encryption_is_reported_and_an_unknown_certificate_is_not_trusted(

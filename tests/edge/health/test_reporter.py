@@ -8,6 +8,7 @@ from samples import make_health
 from mien.edge.camera.camera_manager import CameraManager
 from mien.edge.camera.settings import UsbCameraSettings
 from mien.edge.delivery.clock import Clock
+from mien.edge.health.recent_predictions import RecentPredictions
 from mien.edge.health.reporter import HealthReporter
 from mien.edge.motion.factory import open_motion_sensor
 from mien.edge.motion.sensor_health import MotionSensorMonitor
@@ -32,6 +33,8 @@ def test_any_error_message_arrives_as_a_short_line(tmp_path: Path, text: str) ->
     )
     camera_manager = CameraManager(settings.camera)
     camera_manager.error = text
+    recent_predictions = RecentPredictions()
+    recent_predictions.record("happy", 0.75)
     with open_motion_sensor(settings.motion, camera_manager) as motion:
         reporter = HealthReporter(
             settings,
@@ -40,6 +43,7 @@ def test_any_error_message_arrives_as_a_short_line(tmp_path: Path, text: str) ->
             motion=motion,
             sensor_monitor=MotionSensorMonitor(settings.motion),
             clock=Clock("trusted"),
+            recent_predictions=recent_predictions,
         )
         report = decode_health(encode_health(reporter.build_health(make_health().outbox)))
     assert report.sensor
@@ -49,4 +53,5 @@ def test_any_error_message_arrives_as_a_short_line(tmp_path: Path, text: str) ->
     for error in (report.camera.error, report.vision.model_error):
         assert len(error) == min(200, len(text))
         assert error.isprintable()
+    assert (report.predictions, report.mean_confidence) == ({"happy": 1.0}, 0.75)
     assert report.camera.state == ("failing" if text else "closed")

@@ -6,7 +6,17 @@ import msgspec
 import pytest
 
 from mien.errors import ModelError
-from mien.model.model_card import CARD_FILE, Evaluation, ModelCard, append_model_card, check_model_card, read_model_card
+from mien.model.model_card import (
+    CARD_FILE,
+    DEFAULT_MODEL,
+    Evaluation,
+    ModelCard,
+    append_model_card,
+    bare_weights,
+    check_model_card,
+    read_model,
+    read_model_card,
+)
 from mien.model.preprocessing import PREPROCESSING_ID
 
 WEIGHTS = b"TFL3 not a network" * 100
@@ -30,6 +40,7 @@ def test_a_card_is_read_back_and_the_weights_stay_at_the_front() -> None:
     model = append_model_card(WEIGHTS, make_card())
     assert model.startswith(WEIGHTS)
     assert read_model_card(model, "m.tflite") == make_card()
+    assert bare_weights(model) == WEIGHTS
 
 
 def test_any_unzip_program_can_read_card_and_labels() -> None:
@@ -72,3 +83,16 @@ def test_an_unreadable_card_is_refused() -> None:
 def test_a_card_that_is_incompatible_with_the_release_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         check_model_card(make_card(**changes), PREPROCESSING_ID, "m.tflite")
+
+
+def test_the_shipped_model_says_when_it_does_not_know() -> None:
+    _, card = read_model(DEFAULT_MODEL)
+    assert card.threshold
+    assert 1 / 7 < card.threshold.confidence < 1
+    assert card.threshold.accuracy >= 0.9
+    assert 0.5 < card.threshold.coverage < 1
+    assert "held-out Training images" in card.threshold.chosen_on
+    coverages, risks = zip(*card.evaluation.risk_coverage, strict=True)
+    assert (coverages[0], coverages[-1]) == (0.1, 1.0)
+    assert card.evaluation.ferplus_majority == pytest.approx(1 - risks[-1], abs=1e-4)
+    assert card.evaluation.selective_at_80 == pytest.approx(1 - risks[coverages.index(0.8)], abs=1e-4)

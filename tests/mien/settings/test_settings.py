@@ -66,14 +66,16 @@ def test_every_kind_is_displayed_with_what_it_has_and_lacks() -> None:
     lines = to_toml(AgentSettings(device="hallway"), all_kinds=True).splitlines()
     assert 'kind = "pir"' in lines
     assert '# With kind = "always", without pin, warmup_s and debounce_s.' in lines
-    start = lines.index('# With kind = "rtsp", without width and height:')
+    start = lines.index('# With kind = "network", without width and height:')
     assert lines[start + 1 : start + 4] == [
-        "#     # A file that contains only the camera's rtsp:// URL, which may include a password.",
+        "#     # A file that contains only the camera's URL, rtsp://... or http://..., "
+        "which may include a user and a password.",
         "#     # url_file =",
         "",
     ]
-    start = lines.index('# With detector = "yunet", without min_neighbors:')
-    assert lines[start + 2] == "#     # detector_model ="
+    start = lines.index('# With detector = "haar", without min_score and detector_model:')
+    assert "#     min_neighbors = 3" in lines[start:]
+    assert "#     working_width = 640" in lines[start:]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_every_kind_is_displayed_with_what_it_has_and_lacks() -> None:
         ("device = 'a'\n[motion]\nkind = 'always'\nhold = 4\n", "unknown key motion.hold: did you mean motion.hold_s?"),
         (
             "device = 'a'\n[camera]\nkind = 'rtsp'\nwidth = 640\n",
-            'unknown key camera.width: kind "rtsp" has no width, kinds "rpicam", "usb" and "demo" have',
+            'unknown key camera.width: kind "network" has no width, kinds "rpicam", "usb" and "demo" have',
         ),
         ("device = 'a'\n[camera]\npath = 'x'\n", 'kind "rpicam" has no path, kinds "file" and "demo" have'),
         (

@@ -30,6 +30,38 @@ def test_compressed_files_have_the_same_content(csv_file: Path, data: Dataset, t
     assert np.array_equal(read_fer2013(compressed).images, data.images)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_csv_as_windows_writes_it_has_the_same_content(tmp_path: Path, encoding: str, line_end: str) -> None:
+    content = fer2013_csv(training=7, public_test=7)
+    plain, file, compressed = (tmp_path / name for name in ("plain.csv", "fer2013.csv", "fer2013.CSV.GZ"))
+    plain.write_text(content)
+    mark = "\ufeff" if encoding == "utf-16-le" else ""
+    file.write_bytes((mark + content.replace("\n", line_end)).encode(encoding))
+    compressed.write_bytes(gzip.compress(file.read_bytes()))
+    data = read_fer2013(plain)
+    assert len(data) == 14
+    assert read_fer2013(file).digest() == read_fer2013(compressed).digest() == data.digest()
+
+
+def test_another_encoding_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "fer.csv"
+    file.write_bytes(b"emotion,pixels,Usage,r\xe9sum\xe9\n")
+    with pytest.raises(DataError, match=r"fer.csv is not UTF-8 but probably Latin-1 .*: save it as UTF-8"):
+        read_fer2013(file)
+
+
+def test_usage_has_the_names_of_the_command_line(tmp_path: Path) -> None:
+    file = tmp_path / "fer.csv"
+    names = ("train", "TRAINING", " Private ", "publictest", "val", "Holdout")
+    file.write_text("emotion,pixels,Usage\n" + "".join(ROW.replace("Training", name) for name in names))
+    data = read_fer2013(file)
+    assert data.splits.tolist() == ["Training", "Training", "PrivateTest", "PublicTest", "Validation", "Holdout"]
+    assert [len(data.split(name)) for name in ("Training", "train", "private", "VAL", "Holdout")] == [2, 2, 1, 1, 1]
+    with pytest.raises(DataError, match="has no Test images, only Holdout, PrivateTest, PublicTest, Training, Valid"):
+        data.split("test")
+
+
 def test_the_header_of_icml_face_data_is_supported(tmp_path: Path, data: Dataset) -> None:
     file = tmp_path / "icml_face_data.csv"
     file.write_text(fer2013_csv(header="emotion, pixels, Usage"))

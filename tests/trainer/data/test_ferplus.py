@@ -21,6 +21,13 @@ def test_votes_are_in_the_order_of_the_emotions(tmp_path: Path) -> None:
     assert read_ferplus(file, TWO_SPLITS).tolist() == [[3, 2, 0, 0, 1, 0, 4], [0] * 7]
 
 
+def test_a_file_as_windows_writes_it_and_other_names_of_a_split_are_understood(tmp_path: Path) -> None:
+    file = tmp_path / "fer2013new.csv"
+    rows = "train,a.png,4,0,0,1,3,2,0,0,0,0\r\nTRAINING,b.png,0,0,0,0,0,0,0,5,5,0\r\n"
+    file.write_bytes((HEADER.replace("\n", "\r\n") + rows).encode("utf-16"))
+    assert read_ferplus(file, TWO_SPLITS).tolist() == [[3, 2, 0, 0, 1, 0, 4], [0] * 7]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import keras
+import msgspec
 import pytest
 
 from mien.cli import main
 from mien.errors import TrainingError
 from mien.model.classifier import Classifier
-from mien.model.model_card import DEFAULT_MODEL, read_model_card
+from mien.model.model_card import DEFAULT_MODEL, append_model_card, bare_weights, read_model_card
 from mien.trainer.data.dataset import Dataset
 from mien.trainer.evaluation.evaluation import load_predictor
 from mien.trainer.export.conversion import UNSUPPORTED_OPERATIONS, operation_names
@@ -36,6 +37,7 @@ def test_the_exported_file_is_small_and_has_a_card_with_its_evaluation(
     assert exported_file.stat().st_size < 1_500_000
     assert (card.recipe["epochs"], card.calibration) == (3, finished_run.read_metrics().calibration)
     assert (card.evaluation.split, card.evaluation.count, card.evaluation.leaks) == ("PublicTest", 35, 0)
+    assert [coverage for coverage, _ in card.evaluation.risk_coverage][-1] == 1.0
     assert Classifier(exported_file).card == card
 
 
@@ -46,6 +48,34 @@ def test_the_card_s_scores_are_those_of_the_file(exported_file: Path, data: Data
         int(classifier(image).argmax() == label) for image, label in zip(test_set.images, test_set.labels, strict=True)
     )
     assert classifier.card.evaluation.accuracy == round(correct / len(test_set), 4)
+
+
+def test_a_card_that_is_measured_again_says_the_same_and_the_weights_stay(
+    exported_file: Path, csv_file: Path, ferplus_file: Path, tmp_path: Path
+) -> None:
+    model = exported_file.read_bytes()
+    card = read_model_card(model, "stripes.tflite")
+    poor_card = msgspec.structs.replace(
+        card, threshold=None, evaluation=msgspec.structs.replace(card.evaluation, accuracy=0.0, risk_coverage=[])
+    )
+    poor_file, output = tmp_path / "poor.tflite", tmp_path / "updated.tflite"
+    poor_file.write_bytes(append_model_card(bare_weights(model), poor_card))
+    command = ["model", "update-card", str(poor_file), "--data", str(csv_file), "--output", str(output)]
+    assert main([*command, "--ferplus", str(ferplus_file)]) == 0
+    assert output.read_bytes() == model
+
+
+def test_a_card_is_not_measured_on_other_data(
+    csv_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "updated.tflite"
+    command = ["model", "update-card", str(DEFAULT_MODEL), "--data", str(csv_file), "--output", str(output)]
+    assert main(command) == 5
+    assert "give the same --data and --ferplus again" in capsys.readouterr().err
+    assert not output.exists()
+    command[2] = str(tmp_path / "model.keras")
+    assert main(command) == 2
+    assert "is not a .tflite file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("quantization", "bytes_per_parameter"), [("float16", 2), ("float32", 4)])

@@ -63,3 +63,22 @@ def test_the_comparison_is_available_as_text_json_and_html(
     assert main(command) == 0
     text = capsys.readouterr().out
     assert text.index("perfect") < text.index("poor")
+
+
+def test_runs_that_were_measured_under_corruptions_are_compared_under_them(
+    poor_run: RunFolder, perfect_run: RunFolder, tmp_path: Path
+) -> None:
+    html = tmp_path / "comparison.html"
+    command = ["model", "compare", str(poor_run.path), str(perfect_run.path), "--html", str(html)]
+    assert main(command) == 0
+    assert "Corruptions" not in html.read_text()
+    measured = {"images": 35, "mien_clean": 0.9, "mien_blur_0.7": 0.8, "mien_blur_0.7_ece": 0.01, "fer_clean": 0.7}
+    poor_run.corruptions_file.write_text(json.dumps(measured | {"mien_worst": "blur 0.7"}))
+    assert compare_runs([poor_run, perfect_run]).corruptions == {"poor": {"clean": 0.9, "blur 0.7": 0.8}}
+    assert main(command) == 0
+    report = html.read_text()
+    assert "<td>blur 0.7</td><td>80.0%</td>" in report
+    assert report.count("data:image/png;base64,") == 1
+    poor_run.corruptions_file.write_text("{")
+    with pytest.raises(DataError, match=r"corruptions.json cannot be read .* measure it again"):
+        compare_runs([poor_run, perfect_run])

@@ -48,6 +48,18 @@ def test_the_best_epoch_is_saved_not_the_last(tmp_path: Path, data: Dataset) -> 
     assert accuracy == pytest.approx(best_accuracy)
 
 
+def test_a_prolonged_run_follows_the_learning_rate_of_its_longer_recipe(tmp_path: Path, data: Dataset) -> None:
+    short = msgspec.structs.replace(QUICK_RECIPE, epochs=1)
+    train_run(tmp_path, data, short)
+    run = train_run(tmp_path, data, msgspec.structs.replace(QUICK_RECIPE, epochs=3))
+    assert [row["epoch"] for row in read_history(run)] == ["0", "1", "2"]
+    optimizer = keras.models.load_model(run.checkpoint_file).optimizer
+    steps_per_epoch = 9  # of 126 images
+    assert int(optimizer.iterations) == 3 * steps_per_epoch
+    assert optimizer._learning_rate.get_config()["decay_steps"] == 2 * steps_per_epoch  # after one of warm-up
+    assert optimizer.ema_momentum == 1 - 10 / (3 * steps_per_epoch)
+
+
 def test_a_recipe_with_corruptions_chooses_its_epoch_on_clean_and_on_corrupted_images(data: Dataset) -> None:
     images, targets = validation_set(data, QUICK_RECIPE)
     assert images is data.images

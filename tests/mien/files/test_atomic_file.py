@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.atomic_file import SECRET, atomic_write, move_into_place, write_file, write_secret
+from mien.files.atomic_file import SECRET, atomic_write, move_into_place, write_file, write_secret
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])

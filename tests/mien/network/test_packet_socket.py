@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mien.mqtt.packet_socket import RECEIVE_BYTES, PacketSocket
+from mien.network.packet_socket import RECEIVE_BYTES, PacketSocket
 
 PINGRESP = b"\xd0\x00"
 

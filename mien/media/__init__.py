@@ -1,0 +1,1 @@
+"""Recognizes and decodes image and video files by their bytes, whatever their names."""
