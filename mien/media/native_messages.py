@@ -21,7 +21,7 @@ def silence_opencv() -> None:
 
     OPENCV_LOG_LEVEL and OPENCV_FFMPEG_LOGLEVEL in the environment turn them on again, to look for an error.
     """
-    if "OPENCV_LOG_LEVEL" not in os.environ:
+    if "OPENCV_LOG_LEVEL" not in os.environ and hasattr(cv2.utils, "logging"):  # OpenCV 4.10 has no such module
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET; read when FFmpeg is first used
 

@@ -36,7 +36,7 @@ def test_two_collectors_share_the_load_and_lose_or_double_nothing(
 @pytest.mark.parametrize("careless", ["sender", "collector"])
 def test_the_harness_detects_early_deletion_and_early_acknowledgement(tmp_path: Path, careless: str) -> None:
     plan = FaultPlan(
-        tmp_path, kills=6, seed=3, agents=0, victims=("collector",), kill_interval_s=2.0, careless=careless
+        tmp_path, kills=8, seed=3, agents=0, victims=("collector",), kill_interval_s=3.0, careless=careless
     )
     report = FaultHarness(plan).run()
     assert report.lost > 0
