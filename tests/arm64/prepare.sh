@@ -26,11 +26,12 @@ extract arm64 python3,libstdc++6,cloud-init,python3-netplan "$folder/root"
 rm -rf "$source/build"
 "$python" -m pip wheel --quiet --no-deps --wheel-dir "$folder/wheel" "$source"
 rm -rf "$source/build"
+# OpenCV 4, as the locks for devices have it: 5 has no Haar cascades.
 platforms=()
 for glibc in 2_36 2_34 2_31 2_28 2_27 2_17; do platforms+=(--platform "manylinux_${glibc}_aarch64"); done
 "$python" -m pip install --quiet --target "$folder/site" --only-binary :all: --python-version 3.13 \
     "${platforms[@]}" --platform manylinux2014_aarch64 \
-    "$(echo "$folder"/wheel/*.whl)[demo]" 'hypothesis>=6.130,<7' 'pytest>=8.4,<10' 'pytest-timeout>=2.4,<3'
+    "$(echo "$folder"/wheel/*.whl)[demo]" 'opencv-python-headless<5' 'hypothesis>=6.130,<7' 'pytest>=8.4,<10' 'pytest-timeout>=2.4,<3'
 
 # Cortex-A72 is the Pi 4's processor, without int8 dot products. sys.executable is this script, so that tests can start
 # further Python processes.
