@@ -4,11 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from typing import Literal
-from uuid import uuid4
-
-import msgspec
 
 from mien.broker.database.encoding import to_epoch_ms
 from mien.broker.intake.acknowledgements import Acknowledgements
@@ -17,6 +12,7 @@ from mien.broker.intake.discarded_rows import DiscardedRows
 from mien.broker.intake.erased_devices import ErasedDevices
 from mien.broker.intake.fair_queue import MAX_WAITING_BYTES
 from mien.broker.intake.inbox import Inbox
+from mien.broker.intake.own_status import BusyReason, CollectorState, OwnStatus
 from mien.broker.settings import CollectorSettings
 from mien.broker.timekeeping.certificate_watch import CertificateWatch
 from mien.broker.timekeeping.retention_schedule import RetentionSchedule
@@ -25,7 +21,6 @@ from mien.broker.timekeeping.timekeeper import Timekeeper
 from mien.device_name import collector_client_id, is_device_name
 from mien.errors import ConnectionRefused, DatabaseError
 from mien.messages.observation import Observation
-from mien.messages.status import CollectorStatus, decode_collector_status, encode_collector_status
 from mien.messages.topics import STATUS, Topics
 from mien.mqtt.connection import Connection
 from mien.mqtt.events import Connected, Disconnected, Event, Message, Received, Refused, Suspected, TakenOver
@@ -50,9 +45,6 @@ CLEARING_CHECK_S = 60.0
 """Between two searches for erased devices whose retained messages are to be cleared."""
 RETRY_S = 1.0
 """Between two attempts to commit while the database fails."""
-
-CollectorState = Literal["online", "busy", "offline"]
-BusyReason = Literal["", "database", "clock"]
 
 log = logging.getLogger(__name__)
 
@@ -91,12 +83,7 @@ class Collector:
             delete_before=store.delete_before,
             monotonic_s=lambda: self._clock.monotonic_ms() / 1000,
         )
-        self._instance = uuid4()
-        self._state: CollectorState = "online"
-        self._reason: BusyReason = ""
-        self._was_online = False
-        """Whether the MQTT broker has had this collector's status."""
-        self._is_state_saved = False
+        self._own = OwnStatus(settings.name, self._topics)
         self._failing_since_s: float | None = None
         """Since when the database has failed."""
         self._device_states: DeviceStates = {}
@@ -115,20 +102,19 @@ class Collector:
         self._home_assistant = (
             HomeAssistant(settings.discovery_prefix, self._topics) if settings.discovery_prefix else None
         )
-        self._own_topic = self._topics.collector_status(settings.name)
         observations = self._topics.observation("+")
         if settings.shared_subscription and settings.shared_group:
             observations = self._topics.shared_subscription(settings.shared_group, observations)
         self._connection = Connection(
             settings.mqtt,
             client_id=collector_client_id(settings.name),
-            will=self._status_message("offline"),
+            will=self._own.will,
             subscriptions=[
                 observations,
                 self._topics.device_status("+"),  # not shared: shared subscriptions receive no retained messages
                 self._topics.device_health("+"),
                 self._topics.device_motion("+"),
-                self._own_topic,
+                self._own.topic,
             ],
             # At QoS 1 mosquitto, once its queue is full, gives each place that an acknowledgement frees to a flooder.
             at_most_once=[observations],
@@ -162,18 +148,10 @@ class Collector:
             self._retention.write_log()
             self._timekeeper.save()
 
-    def _status(self, state: CollectorState, reason: BusyReason = "") -> CollectorStatus:
-        return CollectorStatus(state=state, reason=reason, instance=self._instance, batch=True)
-
-    def _status_message(self, state: CollectorState, reason: BusyReason = "") -> Message:
-        return Message(self._own_topic, encode_collector_status(self._status(state, reason)), retain=True)
-
     def _publish_status(self, state: CollectorState, reason: BusyReason = "", *, wait_s: float = 0.0) -> None:
-        if (state, reason) != (self._state, self._reason):
-            self._is_state_saved = False
-        self._state, self._reason = state, reason
-        self._metrics.record_state(self._status(state, reason))
-        self._connection.publish(self._status_message(state, reason), wait_s=wait_s)
+        self._own.change(state, reason)
+        self._metrics.record_state(self._own.status)
+        self._connection.publish(self._own.message, wait_s=wait_s)
 
     def _publish_all(self, messages: Iterable[Message]) -> None:
         for message in messages:
@@ -204,7 +182,7 @@ class Collector:
                 self._next_clearing_s = 0.0
                 if self._home_assistant:
                     self._home_assistant.reset()
-                self._publish_status(self._state, self._reason)
+                self._publish_status(self._own.state, self._own.reason)
             case Refused(reason) | TakenOver(reason):
                 raise ConnectionRefused(reason)
             case Disconnected(reason) | Suspected(reason):
@@ -213,11 +191,10 @@ class Collector:
     def _handle_state(self, topic: str, payload: bytes) -> None:
         """A retained message of a device, of Home Assistant, or of this collector."""
         device, kind = self._topics.device_of(topic), self._topics.kind_of(topic)
-        if topic == self._own_topic:
-            self._look_for_namesake(payload)
-            own = self._status_message(self._state, self._reason)
-            if payload != own.payload:  # for example an earlier connection's last will
-                self._connection.publish(own)
+        if topic == self._own.topic:
+            self._own.look_for_namesake(payload)
+            if payload != self._own.message.payload:  # for example an earlier connection's last will
+                self._connection.publish(self._own.message)
         elif self._home_assistant and topic == self._home_assistant.status_topic:
             self._publish_all(self._home_assistant.handle_status(payload))
         elif is_device_name(device) and not payload:  # from `_clear_erased_devices`, or from `mien doctor`
@@ -231,22 +208,9 @@ class Collector:
             self._metrics.devices.record(device, kind, state.payload, state.received_ms)
             if kind == STATUS and not self._connection.limits.has_retained_messages:
                 # The device has just connected, and the broker has kept nothing for it.
-                self._connection.publish(self._status_message(self._state, self._reason))
+                self._connection.publish(self._own.message)
             if self._home_assistant and kind == STATUS:
                 self._publish_all(self._home_assistant.announce_device(device, payload))
-
-    def _look_for_namesake(self, payload: bytes) -> None:
-        """Report a collector that has used this one's name since this one was online: the two end each other's
-        connections, which mosquitto before 2.0.15 does not say."""
-        with suppress(msgspec.DecodeError):
-            instance = decode_collector_status(payload).instance
-            if instance == self._instance:
-                self._was_online = True
-            elif self._was_online:
-                log.error(
-                    "another collector is also named %s, and they end each other's connections: rename or stop one",
-                    self._settings.name,
-                )
 
     def _commit(self, batch: Sequence[IncomingMessage], stopping: threading.Event) -> None:
         """Commit and acknowledge; while the database fails, publish `busy` and retry: the devices keep their rows."""
@@ -258,12 +222,12 @@ class Collector:
             except DatabaseError as error:
                 log.error("%s; trying again", error)
                 self._failing_since_s = self._failing_since_s or begun_s
-                if self._state != "busy" and time.monotonic() - self._failing_since_s >= BUSY_AFTER_S:
+                if self._own.state != "busy" and time.monotonic() - self._failing_since_s >= BUSY_AFTER_S:
                     self._publish_status("busy", "database")
                 if stopping.wait(RETRY_S):
                     return
         self._failing_since_s = None
-        if self._state != "online":
+        if self._own.state != "online":
             self._publish_status("online")
         self._acknowledge(batch, outcome.decisions)
         self._metrics.record_commit(batch, outcome, time.monotonic() - begun_s)
@@ -311,9 +275,9 @@ class Collector:
     def _check_clock(self) -> None:
         """Publish `busy` while the server's clock is so far behind that good messages would be rejected by it."""
         is_behind = self._timekeeper.check() == "behind"
-        if is_behind and self._reason != "clock":
+        if is_behind and self._own.reason != "clock":
             self._publish_status("busy", "clock")
-        elif not is_behind and self._reason == "clock":
+        elif not is_behind and self._own.reason == "clock":
             self._publish_status("online")
 
     def _judgeable(self, batch: Sequence[IncomingMessage]) -> list[IncomingMessage]:
@@ -327,7 +291,7 @@ class Collector:
             if isinstance(envelope, Observation) and envelope.clock == "synced":
                 self._clock.record_device_time(device, to_epoch_ms(envelope.at))
         self._check_clock()
-        if self._reason == "clock":
+        if self._own.reason == "clock":
             return []
         ahead = [message for message in batch if message.reject_reason == "clock"]
         if not ahead or self._clock.is_confirmed:
@@ -338,12 +302,9 @@ class Collector:
 
     def _save_collector_state(self) -> None:
         """Write a changed state into the log."""
-        if self._is_state_saved:
-            return
-        self._store.save_collector_state(
-            self._settings.name, self._status(self._state, self._reason), self._clock.wall_ms()
-        )
-        self._is_state_saved = True
+        if not self._own.is_saved:
+            self._store.save_collector_state(self._settings.name, self._own.status, self._clock.wall_ms())
+            self._own.is_saved = True
 
     def _report_discarded(self, *, is_last: bool = False) -> None:
         """Name the devices that send too much: in the metrics at once, in the logs about once a minute."""

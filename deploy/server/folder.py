@@ -14,7 +14,6 @@ prometheus-rules.yaml   alerts for Prometheus, which reads the collector's metri
 server.toml             the host names and the port that this folder was made for
 """
 
-import ipaddress
 import os
 import pwd
 import re
@@ -39,6 +38,7 @@ from mien.errors import ConfigurationError, UsageError
 from mien.files.atomic_file import write_secret
 from mien.files.text_file import EncodingError, decode_text
 from mien.messages.topics import Topics
+from mien.network.address import MAX_HOST_LENGTH, is_ip_address
 
 from .certificate_authority import CertificateAuthority
 from .compose import DATABASE_HOST, database_url, write_compose, write_database, write_reader
@@ -47,7 +47,6 @@ from .mosquitto_acl import mosquitto_acl
 
 HOME_ASSISTANT = "homeassistant"
 HOST_LABEL = re.compile("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-MAX_HOST_LENGTH = 253
 """RFC 1035, without the final dot."""
 PLAIN_PATH = re.compile(r"[A-Za-z0-9._/-]+")
 FIRST_COLLECTOR = "collector"
@@ -247,8 +246,7 @@ def check_new_folder(path: Path) -> Path:
 
 def check_host(host: str) -> None:
     """UsageError for a host name that certificates and configuration files cannot hold."""
-    with suppress(ValueError):
-        ipaddress.ip_address(host)
+    if is_ip_address(host):
         return
     if len(host) > MAX_HOST_LENGTH or not all(HOST_LABEL.fullmatch(label) for label in host.split(".")):
         raise UsageError(

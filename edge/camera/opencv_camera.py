@@ -34,6 +34,22 @@ class VideoSource(Protocol):
         """Decode it; False if it is damaged."""
 
 
+class QuietSource:
+    """A source of JPEG frames, such as a webcam: libjpeg would write a line for each damaged one."""
+
+    def __init__(self, source: VideoSource) -> None:
+        self._source = source
+
+    def grab(self) -> bool:
+        """Wait for the next frame; False if there is none."""
+        return self._source.grab()
+
+    def retrieve(self) -> tuple[bool, np.ndarray]:
+        """Decode it; False if it is damaged."""
+        with capture_messages():
+            return self._source.retrieve()
+
+
 @contextmanager
 def open_usb_camera(settings: UsbCameraSettings) -> Iterator[Iterator[Frame]]:
     """The frames of `/dev/video<index>`."""
@@ -52,7 +68,7 @@ def open_usb_camera(settings: UsbCameraSettings) -> Iterator[Iterator[Frame]]:
         )
 
     with _releasing(capture):
-        yield skip_warmup_frames(read_frames(capture, settings, explain), settings)
+        yield skip_warmup_frames(read_frames(QuietSource(capture), settings, explain), settings)
 
 
 @contextmanager
@@ -116,6 +132,5 @@ def _read(source: VideoSource) -> np.ndarray | None:
     """The next frame; None if it is damaged, or if there is none."""
     if not source.grab():
         return None
-    with capture_messages():  # libjpeg writes a line for each damaged frame of a webcam
-        success, image = source.retrieve()
+    success, image = source.retrieve()
     return image if success else None

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import CameraError
+from mien.files.text_file import is_utf8
 from mien.media.completeness import is_riff_complete, mp4_flaw
 from mien.media.file_format import HEAD_BYTES, recognize
 from mien.media.file_name import to_text
@@ -117,8 +118,4 @@ def increasing_times(timestamps_s: Iterable[float], frames_per_second: float) ->
 def _native_path(file: Path, descriptor: int) -> str:
     """A path that FFmpeg opens as what it is: it wants UTF-8, and `a:b.mp4` would be a URL to it."""
     path = str(file.absolute())
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return f"/proc/self/fd/{descriptor}"
-    return path
+    return path if is_utf8(path) else f"/proc/self/fd/{descriptor}"

@@ -77,6 +77,8 @@ class Connection:
         self._is_ready = False
         """Whether the broker has granted the subscriptions."""
         self._ready_since_s = 0.0
+        self._acknowledged_s = 0.0
+        """When the broker last acknowledged a message."""
         self._broker_responded = False
         self._has_spoken_version_5 = False
         self._retries_at_once = False
@@ -122,7 +124,7 @@ class Connection:
         if client is None or not self._is_ready:
             return False
         timeout_s = self._timings.acknowledgement_timeout_s
-        if client.oldest_unacknowledged_s() > timeout_s:
+        if min(client.oldest_unacknowledged_s(), time.monotonic() - self._acknowledged_s) > timeout_s:
             self._end_reason = f"the MQTT broker has not acknowledged a message for {timeout_s:g} s: connecting again"
             client.disconnect()
             return False
@@ -283,7 +285,11 @@ class Connection:
         self._ended.set()
 
     def _on_publish(self, _client: Client, _data: Any, message_id: int, reason: ReasonCode, _properties: Any) -> None:
-        if reason.is_failure and (client := self._client) is not None:
+        if (client := self._client) is None:
+            return
+        if client.find_unacknowledged(message_id) is not None:  # paho also reports what needs no acknowledgement
+            self._acknowledged_s = time.monotonic()
+        if reason.is_failure:
             self._outgoing.handle_refusal(client, message_id, reason)
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:

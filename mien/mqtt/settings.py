@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from mien.errors import ConfigurationError
 from mien.files.text_file import read_line
 from mien.mqtt.reasons import CONNECTION_FIXES, SEE_LOG
-from mien.network.address import WrittenAddress
+from mien.network.address import WrittenAddress, in_words
 
 BASE_TOPIC_PATTERN = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$(?!\n)"
 WEBSOCKET_PATH_PATTERN = r"^/[!-~]*$(?!\n)"
@@ -112,17 +112,13 @@ class MqttSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             settings.append(f'websocket_path = "{address.path}"')
         if address.has_account:
             settings.append("username and password_file")
-        raise ValueError(f"host contains {surplus}: set {_enumerate(settings)}")
+        raise ValueError(f"host contains {surplus}: set {in_words(settings)}")
 
     def refusal_message(self, reason: str) -> str:
         """One line with the fix, for a broker that refused the connection; `reason` is the broker's own."""
         host, port = self.address
         fix = CONNECTION_FIXES.get(reason, SEE_LOG)
         return f"the MQTT broker at {host}:{port} refused this client ({reason}): {fix}"
-
-
-def _enumerate(items: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
 
 
 def _file_problem(error: Exception) -> str:

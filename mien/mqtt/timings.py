@@ -11,9 +11,10 @@ class ConnectionTimings:
     """For the TCP connection and the TLS handshake."""
     subscribe_timeout_s: float = 5.0
     """A broker that has not granted the subscriptions by then does not support this version of MQTT, or hangs."""
-    acknowledgement_timeout_s: float = 20.0
-    """A broker that leaves a message unacknowledged for longer has lost the acknowledgement, as mosquitto does with
-    whatever it sends to a client whose queue is full; it never comes, and only a new connection helps."""
+    acknowledgement_timeout_s: float = 60.0
+    """A broker that acknowledges nothing for this long, though messages wait for it, has lost the acknowledgements, as
+    mosquitto does with whatever it sends to a client whose queue is full; they never come, and only a new connection
+    helps. The largest message, a batch of 48 KiB, takes less on a line of 1 KB/s."""
     short_connection_s: float = 5.0
     """A connection that ends within this time counts as a failure; several in a row may mean another client with the
     same client ID."""

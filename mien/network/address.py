@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -38,7 +39,7 @@ class WrittenAddress:
         """ValueError, with the fix, if no host can be found in it; the line does not repeat what may be a password."""
         match = WRITTEN_ADDRESS.fullmatch(text)
         host, port = (match["host"].strip(), None) if match else ("", None)
-        if match and not _is_ip_address(host) and (parts := HOST_AND_PORT.fullmatch(host)):
+        if match and not is_ip_address(host) and (parts := HOST_AND_PORT.fullmatch(host)):
             host, port = parts["host"].strip(), int(parts["port"])
         host = host.removeprefix("[").removesuffix("]")
         if match is None or not is_host(host) or (port is not None and not 1 <= port <= MAX_PORT):
@@ -65,18 +66,21 @@ class WrittenAddress:
             "a path": bool(self.path),
         }
         present = [name for name, is_present in parts.items() if is_present]
-        if self.is_plain or present:
-            return " and ".join(filter(None, [", ".join(present[:-1]), *present[-1:]]))
-        return "brackets, spaces or slashes"
+        return in_words(present) if self.is_plain or present else "brackets, spaces or slashes"
 
     def settings(self) -> list[str]:
         """The settings, as a TOML file has them, that say the same: host, and port if there is one."""
         return [f'host = "{self.host}"', *([f"port = {self.port}"] if self.port is not None else [])]
 
 
+def in_words(items: Sequence[str]) -> str:
+    """`a, b and c`; empty without items."""
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
+
+
 def is_host(text: str) -> bool:
     """Whether it is an IP address, or a host name in its whole or local form, not necessarily one that exists."""
-    if _is_ip_address(text):
+    if is_ip_address(text):
         return True
     try:
         name = text.encode("idna").decode().removesuffix(".")
@@ -87,7 +91,8 @@ def is_host(text: str) -> bool:
     return has_valid_labels and len(name) <= MAX_HOST_LENGTH and not labels[-1].isdigit()
 
 
-def _is_ip_address(text: str) -> bool:
+def is_ip_address(text: str) -> bool:
+    """Whether it is an address of IPv4 or IPv6, without brackets."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

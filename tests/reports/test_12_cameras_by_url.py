@@ -18,7 +18,7 @@ from mien.edge.camera.demo_camera import PORTRAIT
 from mien.edge.camera.factory import check_camera, open_camera
 from mien.edge.camera.frame import Frame
 from mien.edge.camera.image_file import read_image
-from mien.edge.camera.opencv_camera import read_frames
+from mien.edge.camera.opencv_camera import QuietSource, read_frames
 from mien.edge.camera.settings import NetworkCameraSettings, UsbCameraSettings
 from mien.edge.settings import AgentSettings
 from mien.errors import CameraError
@@ -234,7 +234,7 @@ def test_damaged_frames_of_a_webcam_do_not_fill_the_log(capfd: pytest.CaptureFix
     assert alone.retrieve()[0]
     alone.retrieve()
     assert "Corrupt JPEG data" in capfd.readouterr().err  # what OpenCV writes by itself
-    frames: Iterator[Frame] = read_frames(Webcam(20), UsbCameraSettings(frames_per_second=120), str)
+    frames: Iterator[Frame] = read_frames(QuietSource(Webcam(20)), UsbCameraSettings(frames_per_second=120), str)
     assert next(frames).gray.shape == (240, 320)
     with pytest.raises(CameraError):
         list(frames)

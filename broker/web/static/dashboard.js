@@ -26,6 +26,7 @@ let next = null;
 let isReadingUrl = false;
 let thresholds = {}; // by model, the confidence below which a prediction is uncertain
 let drifts = new Map(); // by device
+let devices = [];
 
 for (const emotion of EMOTIONS) form.elements.emotion.add(new Option(emotion));
 
@@ -87,7 +88,7 @@ function showProblem(text) {
 }
 
 /** Load these sections. */
-async function load(sections = [loadCollectors, loadDevicesAndDrift, loadTimeline, loadWeek, loadRows]) {
+async function load(sections = [loadCollectors, loadDevices, loadDrift, loadTimeline, loadWeek, loadRows]) {
   const started = generation;
   const isCurrent = () => started === generation;
   try {
@@ -115,18 +116,23 @@ async function loadThresholds() {
   ({thresholds} = await get("thresholds", new URLSearchParams()));
 }
 
-async function loadDevicesAndDrift() {
-  const {devices} = await get("drift", new URLSearchParams());
-  drifts = new Map(devices.map((drift) => [drift.device, drift]));
-  await loadDevices();
+/** Load what has drifted, which takes longer than to show the devices. */
+async function loadDrift() {
+  const answer = await get("drift", new URLSearchParams());
+  drifts = new Map(answer.devices.map((drift) => [drift.device, drift]));
+  showDevices();
 }
 
 async function loadDevices() {
-  const {devices} = await get("devices", new URLSearchParams());
-  byId("devices").replaceChildren(...devices.map(deviceCard));
+  ({devices} = await get("devices", new URLSearchParams()));
+  showDevices();
   byId("no-devices").hidden = devices.length > 0;
   const options = new Set([...form.elements.device.options].map((option) => option.value));
   for (const {device} of devices) if (!options.has(device)) form.elements.device.add(new Option(device));
+}
+
+function showDevices() {
+  byId("devices").replaceChildren(...devices.map(deviceCard));
 }
 
 function deviceCard(device) {
@@ -322,7 +328,7 @@ window.addEventListener("popstate", () => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => load([loadTimeline, loadWeek]));
 setInterval(() => load([loadCollectors, loadDevices]), STATES_EVERY_MS);
 setInterval(() => load([loadTimeline, loadWeek]), CHARTS_EVERY_MS);
-setInterval(() => load([loadDevicesAndDrift]), DRIFT_EVERY_MS);
+setInterval(() => load([loadDrift]), DRIFT_EVERY_MS);
 
 readUrl();
 listen();

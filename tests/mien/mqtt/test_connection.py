@@ -251,3 +251,21 @@ def test_a_broker_that_loses_acknowledgements_is_connected_to_again() -> None:
         next_event(events, Connected)
         assert connection.publish(Message("t/a", b""))
     assert [publication.qos for publication in broker.publications][:2] == [0, 1]
+
+
+def test_a_lost_acknowledgement_among_others_does_not_end_the_connection() -> None:
+    timings = ConnectionTimings(acknowledgement_timeout_s=1.0)
+    with (
+        ScriptedBroker(puback_reason=None) as broker,
+        connection_and_events(MqttSettings(port=broker.port), timings=timings) as (connection, events),
+    ):
+        next_event(events, Connected)
+        assert connection.publish(Message("t/lost", b""))
+        deadline_s = time.monotonic() + 10
+        while not broker.publications and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        broker.puback_reason = 0
+        for _ in range(6):
+            assert connection.publish(Message("t/a", b""), wait_s=5)
+            time.sleep(0.25)
+        assert broker.connections == 1
