@@ -264,7 +264,7 @@ def test_people_log_in_and_out(page: Page, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("correct-horse-battery-staple")
     with DashboardProcess(tmp_path, token_file="token") as dashboard:  # noqa: S106 (a file's name)
         page.goto(dashboard.url)
-        answers = []
+        answers: list[str] = []
         while (pause := re.fullmatch(r"Too many wrong tokens: try again in (\d+) s\.", "".join(answers[-1:]))) is None:
             assert len(answers) < 8  # the pause doubles: on a busy machine the first ones may pass unseen
             page.get_by_label("Token").fill("wrong")
