@@ -1,4 +1,5 @@
-"""What an observation costs the collector: python benchmarks/collector.py [--events N] [--memory] [--postgresql URL].
+"""What an observation costs the collector: python benchmarks/collector.py [--events N] [--memory] [--postgresql URL]
+[--sharing].
 
 Each side subscribes to a mosquitto with the same client library, loop and MQTT 5, and receives equal observations at
 the same rate at QoS 1; the CPU time of its process is measured.
@@ -15,6 +16,11 @@ memory_growth: the memory of ours at the end, relative to after a fifth; with --
   temporary backlog on a busy machine from a leak.
 With an empty PostgreSQL database: cpu_postgresql_vs_bare_paho and, for two collectors together,
   cpu_two_collectors_vs_bare_paho.
+With --sharing, which takes a minute and needs a superuser's URL, only this: collectors that decode and commit rows of
+  any of a thousand devices as fast as they can, without MQTT, while PostgreSQL takes 20 ms for a commit (commit_delay):
+two_collectors_speedup: rows a second of two, relative to one.
+four_collectors_lock_waits: how much of the time in transactions four wait for locks.
+deadlocks, problems: what PostgreSQL has counted, and what `mien db check` finds, at the end.
 """
 
 import sys
@@ -36,6 +42,7 @@ from parts.measure import (
     running_mosquitto,
     wait_until,
 )
+from parts.shared_log import SharedLog
 from parts.simulated_devices import DEVICES, EVENTS_PER_S, STALL_TIMEOUT_S, SimulatedDevices
 
 SETTLE_S = 2.0
@@ -154,13 +161,35 @@ def measure_backlog(folder: Path, events: int) -> tuple[float, float]:
     return used_s / events * 1e6, payload_bytes / backlog.single_bytes
 
 
+def measure_sharing(url: str, seconds: float) -> Metrics:
+    """What several collectors gain, and wait for, on one database."""
+    log = SharedLog(url)
+    one, _ = log.run(1, seconds)
+    two, _ = log.run(2, seconds)
+    four, waits = log.run(4, seconds)
+    return {
+        "one_collector_rows_per_s": one,
+        "two_collectors_rows_per_s": two,
+        "four_collectors_rows_per_s": four,
+        "two_collectors_speedup": two / one,
+        "four_collectors_lock_waits": waits,
+        "deadlocks": float(log.deadlocks()),
+        "problems": log.problems() or "none",
+    }
+
+
 def main() -> None:
     parser = benchmark_parser(__doc__)
     parser.add_argument("--events", type=int, default=20_000, help="observations sent to each side")
     parser.add_argument("--memory", action="store_true", help="only memory_growth, only our side")
     parser.add_argument("--postgresql", metavar="URL", help="an empty database, for these sides too")
+    parser.add_argument("--sharing", action="store_true", help="only several collectors on that database")
+    parser.add_argument("--seconds", type=float, default=10.0, help="with --sharing: for each number of collectors")
     options = parser.parse_args()
     metrics: Metrics
+    if options.sharing and options.postgresql:
+        print_metrics("side by side", measure_sharing(options.postgresql, options.seconds), as_json=options.json)
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         collector_us, growth = measure_collector_us(folder, options.events, str(folder / "mien.db"))

@@ -8,6 +8,8 @@ rollup_speedup: counting by hour, emotion and device in SQL from an index over (
 query_speedup: the former relative to the product's complete query, which decodes and sorts a hundred thousand rows and
   adds shares. All must return the same counts.
 growth_10x: the product's statement on the large log, relative to the same on the small one.
+answer_over_sql: the product's complete query, as columns, relative to its own SQL, whose rows are fetched as the
+  driver makes them; observations_over_sql: the same for a hundred thousand observations.
 last_100_ratio: the newest 100 observations of a device, relative to 100 rows by primary key, decoded in the same way.
 bytes_per_row: the file with all its indexes except that of the comparison.
 """
@@ -18,12 +20,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from parts.measure import Metrics, benchmark_parser, median_ms, print_metrics
 from rich.console import Console
 from rich.progress import track
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from mien.broker.database.engine import open_for_reading, open_for_writing, read_transaction
 from mien.broker.database.schema import observation
@@ -42,6 +45,7 @@ DAYS = 30
 START = datetime(2026, 10, 1, tzinfo=UTC)
 END = START + timedelta(days=DAYS + 1)
 BATCH = 1000
+LISTED = 100_000
 GROUPS = ["hour", "emotion", "device"]
 COUNT_FROM_INDEX = """SELECT at_ms / 3600000 AS hour, emotion, device, count(*)
 FROM observation INDEXED BY comparison WHERE at_ms >= :start AND at_ms < :end {device} GROUP BY device, emotion, hour"""
@@ -141,12 +145,32 @@ def count_from_rollup(engine: Engine, *devices: str) -> int:
     with read_transaction(engine) as connection:
         resolved = resolve_filter(connection, log_filter)
         cells = _count_rollup(connection, resolved, GROUPS, HOUR_MS, log_filter.start_ms, log_filter.end_ms)
-        return sum(cell.observations for cell in cells)
+        return sum(map(int, cells.observations))
 
 
 def count_by_query(log: EmotionLog, *devices: str) -> int:
     """The same by the product's complete query."""
     return sum(row.observations for row in log.counts(GROUPS, start=START, end=END, devices=devices))
+
+
+def fetch_rows(engine: Engine, call: Callable[[], object]) -> Callable[[], object]:
+    """The SQL that a call runs on a log, without what the product does with the rows."""
+    statements: list[tuple[str, Any]] = []
+
+    def record(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        statements.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", record)
+    call()
+    event.remove(engine, "before_cursor_execute", record)
+    queries = [(statement, parameters) for statement, parameters in statements if statement.startswith("SELECT")]
+
+    def fetch() -> list[object]:
+        with read_transaction(engine) as connection:
+            cursor = connection.connection.cursor()
+            return [cursor.execute(statement, parameters) and cursor.fetchall() for statement, parameters in queries]
+
+    return fetch
 
 
 def list_by_keys(engine: Engine, keys: list[int]) -> int:
@@ -195,6 +219,17 @@ def main() -> None:
         index_device_ms, rollup_device_ms = median_of_rounds(
             [lambda: count_from_index(large, device), lambda: count_from_rollup(large, device)], 3 * options.repeats
         )
+        log_engine = log._engine
+        listed = min(LISTED, options.rows)
+        sql_ms, answer_ms, list_sql_ms, list_ms = median_of_rounds(
+            [
+                fetch_rows(log_engine, lambda: count_by_query(log)),
+                lambda: log.counts(GROUPS, start=START, end=END),
+                fetch_rows(log_engine, lambda: log.observations(limit=listed)),
+                lambda: log.observations(limit=listed),
+            ],
+            options.repeats,
+        )
         with read_transaction(large) as connection:
             keys = list(connection.execute(text(NEWEST_KEYS), {"name": device}).scalars())
         last_ms, keys_ms = median_of_rounds(
@@ -212,6 +247,8 @@ def main() -> None:
         "rollup_speedup_device": index_device_ms / rollup_device_ms,
         "query_speedup": index_ms / query_ms,
         "growth_10x": rollup_ms / small_ms,
+        "answer_over_sql": answer_ms / sql_ms,
+        "observations_over_sql": list_ms / list_sql_ms,
         "last_100_ms": last_ms,
         "last_100_ratio": last_ms / keys_ms,
         "bytes_per_row": bytes_per_row,

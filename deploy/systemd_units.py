@@ -81,6 +81,9 @@ OMITTED_FOR_AGENT = ("PrivateDevices=", "ProcSubset=")
 """The agent needs the devices allowed above, and /proc/cpuinfo and /proc/device-tree."""
 
 
+INSTALLED_HEADER = "# Made by `mien server install`; the next upgrade overwrites it. Change it with `systemctl edit`."
+
+
 def agent_unit() -> str:
     """The agent's unit on a device."""
     hardening = HARDENING.format(home="yes").replace("AF_UNIX", "AF_UNIX AF_NETLINK")  # libcamera finds cameras by it
@@ -105,16 +108,19 @@ def root_hardening(*writable: str | PurePath, capabilities: str = "") -> str:
     return "\n".join([*lines, ""])
 
 
-def server_units(folder: Path, user: str) -> dict[str, str]:
-    """The server's units by file name, with the paths of this machine's programs."""
+def server_units(folder: Path, user: str, mien: Path | None = None) -> dict[str, str]:
+    """The server's units by file name, with the paths of this machine's programs.
+
+    `mien` is the command of an installed release; by default it is the one that runs.
+    """
     mosquitto = find_program("mosquitto") or "/usr/sbin/mosquitto"
     broker = f"{mosquitto} -c {folder}/mosquitto/mosquitto.conf"
-    dashboard = f"{_find_mien()} dashboard --config {folder}/dashboard/dashboard.toml"
+    dashboard = f"{mien or _find_mien()} dashboard --config {folder}/dashboard/dashboard.toml"
     return {
         "mien-mosquitto.service": _server_unit(
-            "mien's MQTT broker", broker, user, folder, "mosquitto", extra="ExecReload=/bin/kill -HUP $MAINPID\n"
+            "mien's MQTT broker", broker, user, folder, "mosquitto", mien, extra="ExecReload=/bin/kill -HUP $MAINPID\n"
         ),
-        "mien-collector.service": collector_unit(folder, user, "collector"),
+        "mien-collector.service": collector_unit(folder, user, "collector", mien),
         # The log is opened read-only, but SQLite writes next to it to count its readers.
         "mien-dashboard.service": _server_unit(
             "mien's dashboard",
@@ -122,26 +128,29 @@ def server_units(folder: Path, user: str) -> dict[str, str]:
             user,
             folder,
             "collector/data",
+            mien,
             extra=f"LimitNOFILE={DASHBOARD_FILES}\nRestartPreventExitStatus=2 3 9\n",
         ),
     }
 
 
-def collector_unit(folder: Path, user: str, place: str) -> str:
+def collector_unit(folder: Path, user: str, place: str, mien: Path | None = None) -> str:
     """The unit of the collector whose settings are in this folder of the server folder."""
-    command = f"{_find_mien()} collect --config {folder}/{place}/collector.toml"
+    command = f"{mien or _find_mien()} collect --config {folder}/{place}/collector.toml"
     # Exit codes that a restart cannot fix: wrong options, a wrong configuration, a missing package.
     extra = "RestartPreventExitStatus=2 3 9\n"
-    return _server_unit("mien's collector", command, user, folder, place, extra=extra)
+    return _server_unit("mien's collector", command, user, folder, place, mien, extra=extra)
 
 
 def _find_mien() -> str:
     return shutil.which("mien", path=str(Path(sys.executable).parent)) or "/usr/local/bin/mien"
 
 
-def _server_unit(description: str, command: str, user: str, folder: Path, writable: str, *, extra: str) -> str:
+def _server_unit(
+    description: str, command: str, user: str, folder: Path, writable: str, mien: Path | None, *, extra: str
+) -> str:
     head = f"""\
-        # Made by `mien server init`.
+        {INSTALLED_HEADER if mien else "# Made by `mien server init`."}
         [Unit]
         Description={description}
         After=network-online.target
@@ -156,7 +165,7 @@ def _server_unit(description: str, command: str, user: str, folder: Path, writab
         ReadWritePaths={folder}/{writable}
         InaccessiblePaths=-{folder}/certificate-authority -{folder}/devices
         """
-    used = [folder, Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()]
+    used = [folder, *([mien] if mien else [Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()])]
     protect_home = "read-only" if any(path.is_relative_to(home) for path in used for home in HOMES) else "yes"
     tail = "\n[Install]\nWantedBy=multi-user.target\n"
     return textwrap.dedent(head) + extra + HARDENING.format(home=protect_home) + tail

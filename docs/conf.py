@@ -5,12 +5,14 @@ extensions = ["myst_parser", "sphinx_copybutton"]
 include_patterns = [
     "docs/*.md",
     "README.md",
+    "mien/troubleshooting.md",
     "SECURITY.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "deploy/README.md",
     "trainer/LOG.md",
 ]
+exclude_patterns = [".*", "build", "trainer/runs", "tests"]
 root_doc = "docs/index"
 myst_heading_anchors = 3
 nitpicky = True

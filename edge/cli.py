@@ -3,6 +3,7 @@
 import typer
 
 from mien.edge.commands.agent import agent
+from mien.edge.commands.aim import aim
 from mien.edge.commands.classify import classify
 from mien.edge.commands.doctor import doctor
 
@@ -11,4 +12,5 @@ PANEL = "On the device"
 app = typer.Typer()
 app.command(rich_help_panel=PANEL)(agent)
 app.command(rich_help_panel=PANEL)(doctor)
+app.command(rich_help_panel=PANEL)(aim)
 app.command(rich_help_panel=PANEL)(classify)

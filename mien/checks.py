@@ -53,7 +53,7 @@ def print_results(results: Iterable[CheckResult], *, as_json: bool) -> bool:
         finished.append(result)
         if as_json:
             continue
-        line = Text.assemble((f"{result.level:8}", COLORS[result.level]), f"{result.subject:12}", result.message)
+        line = Text.assemble((f"{result.level:8}", COLORS[result.level]), f"{result.subject:12} ", result.message)
         if result.hint:
             line.append(f": {result.hint}", style="bold")
         console.print(line, soft_wrap=True)

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from mien.commands.config import config
+from mien.commands.explain import explain
 from mien.errors import MienError, MissingExtra, OutputClosed
 from mien.files.standard_output import guard_stdout
 from mien.logging_setup import log_to_stderr
@@ -20,7 +21,7 @@ broker; 7 camera; 8 database or outbox; 9 missing package; 10 training or export
 queries at once; 13 a revoked device may still be connected; 14 standard output cannot be written; 130 interrupted;
 141 the reader of a pipe has closed it."""
 
-PANELS = ("Try it", "On the device", "On the server", "Devices and SD cards", "Models", "Configuration")
+PANELS = ("Try it", "On the device", "On the server", "Devices and SD cards", "Models", "Configuration and help")
 """Headings of the help, in order."""
 
 
@@ -78,7 +79,8 @@ def create_app() -> tuple[typer.Typer, dict[str, str]]:
         ]
         commands += [str(group.name) for group in program.registered_groups]
         programs |= dict.fromkeys(commands, entry.name)
-    app.add_typer(config, name="config", rich_help_panel="Configuration")
+    app.add_typer(config, name="config", rich_help_panel="Configuration and help")
+    app.command(rich_help_panel="Configuration and help")(explain)
     return app, programs
 
 
@@ -126,6 +128,10 @@ def _report(error: MienError, arguments: list[str]) -> int:
         line = json.dumps({"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code})
     else:
         line = f"mien: {error}"
+        if sys.stderr.isatty():
+            from mien.explanations import number_for
+
+            line += f"\nmore: mien explain {number_for(str(error), error.exit_code)}"
     with suppress(OSError):  # the disk of its file may be full, too
         print(line, file=sys.stderr)
     return error.exit_code

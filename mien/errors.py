@@ -47,6 +47,11 @@ class CameraError(MienError):
 
     exit_code = 7
 
+    def __init__(self, message: str, *, fault: str = "absent") -> None:
+        """`fault` is what the health report calls it, one of `mien.messages.health.CAMERA_FAULTS`."""
+        super().__init__(message)
+        self.fault = fault
+
 
 class DatabaseError(MienError):
     """A database or an outbox cannot be opened, read or written."""

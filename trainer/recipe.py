@@ -13,6 +13,10 @@ NetworkName = Literal[
     "cnn-residual",
     "cnn-residual-32",
     "bilstm",
+    "gabor-cnn",
+    "mobilenet-v2",
+    "efficientnet-b0",
+    "efficientnet-lite0",
     "hero",
     "hero-1",
     "hero-2",
@@ -34,8 +38,21 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The network to train."""
     init_from: ModelFile | None = None
     """Start from the weights of this .keras model. Random weights if None."""
+    backbone_weights: ModelFile | None = None
+    """Start a pretrained network from this file of ImageNet weights. See `mien.trainer.models.pretrained`."""
+    pretraining_epochs: Annotated[int, Meta(ge=0)] = 0
+    """First train the convolutions as an autoencoder for so many epochs. It needs no labels: see
+    `mien.trainer.training.pretraining`."""
     labels: LabelSource = "fer"
     """FER-2013's labels, FER+'s votes or half of each."""
+    labelled_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    """Share of the Training images whose labels are used. The same share of each emotion; the others count as
+    unlabelled."""
+    pseudo_label_rounds: Annotated[int, Meta(ge=0, le=20)] = 0
+    """Rounds of further training on the network's own confident predictions of unlabelled images. Each takes `epochs`
+    again: see `mien.trainer.training.self_training`."""
+    pseudo_label_entropy: Annotated[float, Meta(gt=0, le=2)] = 0.3
+    """Entropy in nats below which a prediction counts as a label in these rounds. Seven even scores have 1.95."""
     teacher: ModelFile | None = None
     """Distill this .keras model: its predictions are half of each target. See `mien.trainer.training.distillation`."""
     epochs: Annotated[int, Meta(ge=1)] = 30
@@ -52,6 +69,9 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Weight decay of AdamW."""
     label_smoothing: Annotated[float, Meta(ge=0, le=0.5)] = 0.0
     """Share of each label to spread evenly over all emotions."""
+    confusion_smoothing: Annotated[float, Meta(ge=0, le=0.9)] = 0.0
+    """Share of each label to spread over the emotions that people confuse it with. See
+    `mien.trainer.data.targets`."""
     class_weighting: Annotated[float, Meta(ge=0, le=1)] = 0.5
     """0 leaves rare emotions rare, 1 gives all emotions the same weight. The power in
     `mien.trainer.data.targets.image_weights`."""

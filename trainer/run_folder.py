@@ -78,6 +78,12 @@ class RunFolder:
     def report_file(self) -> Path:
         return self.path / "report.html"
 
+    def subfolder(self, name: str) -> "RunFolder":
+        """The folder of one of the run's parts, which is created: one of HERO's members, a stage or a round."""
+        part = RunFolder(self.path / name)
+        part.path.mkdir(parents=True, exist_ok=True)
+        return part
+
     def locate(self, model_file: ModelFile) -> Path:
         """The absolute path of a file that this run's recipe names."""
         return (self.path / model_file).resolve()
@@ -110,7 +116,7 @@ class RunFolder:
         """Write the metrics and remove the files that only resuming needs."""
         _write_json(self.metrics_file, metrics)
         for name in (self.checkpoint_file.name, self.best_file.name):
-            for file in self.path.rglob(name):  # HERO's members have theirs
+            for file in self.path.rglob(name):  # the run's parts have theirs
                 file.unlink()
 
     def read_unfinished_recipe(self) -> Recipe:

@@ -5,7 +5,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -90,8 +90,8 @@ class TimedStore(Store):
 
     committed_s = 0.0
 
-    def record(self, messages: Sequence[IncomingMessage]) -> Outcome:
-        outcome = super().record(messages)
+    def record(self, messages: Sequence[IncomingMessage], *, urgent: Collection[str] | None = None) -> Outcome:
+        outcome = super().record(messages, urgent=urgent)
         self.committed_s = time.monotonic()
         return outcome
 

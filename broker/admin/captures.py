@@ -14,8 +14,9 @@ def delete_unused_captures(writer: Engine, reader: Engine) -> int:
     No index leads from a capture to its observations, so all are searched once, by the reader, while collectors can
     write; what they have stored meanwhile is searched again with each batch.
     """
-    with read_transaction(reader) as connection:
+    with write_transaction(writer) as connection:  # alone: all rows up to this one are committed
         newest_key = connection.scalar(select(func.max(observation.c.key))) or 0
+    with read_transaction(reader) as connection:
         is_unused = ~exists(select(1).where(observation.c.capture == capture.c.key))
         if connection.dialect.name == "sqlite":  # a single pass over the rows; PostgreSQL plans that by itself
             is_unused = capture.c.key.not_in(select(observation.c.capture).distinct())

@@ -12,11 +12,10 @@ from msgspec import Meta
 from sqlalchemy import Connection, Engine, select
 
 from mien.broker.database import schema
-from mien.broker.database.bulk_sql import select_with_values
+from mien.broker.database.bulk_sql import lookup_keys, select_with_values
 from mien.broker.database.columns import to_message_fields
 from mien.broker.database.encoding import to_epoch_ms
 from mien.broker.database.engine import write_transaction
-from mien.broker.database.lookup import lookup_keys
 from mien.broker.ingest import rollup
 from mien.broker.ingest.decisions import find_decisions
 from mien.broker.ingest.message import IncomingMessage

@@ -26,6 +26,7 @@ def collect(
     import signal
     import sys
     import threading
+    from functools import partial
 
     import msgspec
 
@@ -34,6 +35,8 @@ def collect(
     from mien.broker.ingest.collector import Collector
     from mien.broker.ingest.metrics import Metrics
     from mien.broker.ingest.store import Store
+    from mien.broker.predictions.drift import measure_log_drift
+    from mien.broker.predictions.drift_gauge import DriftGauge
     from mien.broker.settings import CollectorSettings
     from mien.settings.load import load_settings, to_settings
 
@@ -51,6 +54,7 @@ def collect(
     metrics, location = Metrics(), DatabaseLocation.parse(settings.database)
     if location.path is not None:  # the disk of a PostgreSQL server cannot be seen from here
         metrics.watch_disk(location.path.absolute().parent)
+    metrics.registry.register(DriftGauge(partial(measure_log_drift, settings.database)))
     with location.collector_lock(), metrics.serve(settings.metrics_port):
         engine = open_for_writing(settings.database)
         try:

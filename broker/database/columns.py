@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from mien.broker.row import Row, column_annotations, column_types
+from mien.broker.row import ColumnRows, Row, column_annotations, column_types
 from mien.emotions import Emotion
 from mien.messages.observation import Observation, UnitInterval
 from mien.settings.struct_fields import field_docstrings
@@ -144,10 +144,10 @@ SHORT_TABLE = tuple(column.name for column in COLUMNS if column.in_short_table)
 """The names of the columns that fit on a terminal."""
 
 
-def decode_rows(columns: Sequence[Sequence[Any]], zone: tzinfo | None) -> list[ObservationRow]:
+def decode_rows(columns: Sequence[Sequence[Any]], zone: tzinfo | None) -> ColumnRows[ObservationRow]:
     """Rows from the stored values of each column, in the order of COLUMNS, with names in place of lookup keys."""
-    decoded = (column.encoding.decode(values, zone) for column, values in zip(COLUMNS, columns, strict=True))
-    return list(map(ObservationRow, *decoded))
+    stored = zip(COLUMNS, columns, strict=True)
+    return ColumnRows(ObservationRow, {column.name: column.encoding.decode(values, zone) for column, values in stored})
 
 
 def to_message_fields(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from mien.emotions import EMOTIONS
 
 SCALE = 10_000
 """Scores, confidences and boxes are stored as integers in 1/10,000."""
+OFFSET_STEP_MS = 15 * 60 * 1000
+"""Offsets of time zones have only changed at quarters of an hour since 1973."""
 EMOTION_CODES = {emotion: code for code, emotion in enumerate(EMOTIONS)}
 """An emotion's code is its index in EMOTIONS."""
 
@@ -29,6 +31,15 @@ def to_datetime(epoch_ms: int, zone: tzinfo | None) -> datetime:
     """
     local = datetime.fromtimestamp(epoch_ms / 1000, zone or UTC).astimezone(zone)
     return local.replace(tzinfo=timezone(local.utcoffset() or timedelta()))
+
+
+def _to_datetimes(stored: Sequence[int], zone: tzinfo | None) -> list[datetime]:
+    """The same for many times, which are near each other: finding the offset takes longer than all the rest."""
+    offsets = {
+        quarter: to_datetime(quarter * OFFSET_STEP_MS, zone).tzinfo
+        for quarter in {epoch_ms // OFFSET_STEP_MS for epoch_ms in stored}
+    }
+    return [datetime.fromtimestamp(epoch_ms / 1000, offsets[epoch_ms // OFFSET_STEP_MS]) for epoch_ms in stored]
 
 
 def to_fixed_point(fraction: float) -> int:
@@ -76,8 +87,11 @@ def _encode_fractions(fractions: Iterable[float]) -> list[int]:
 
 
 def _decode_uuids(stored: Sequence[bytes], _zone: tzinfo | None) -> list[str]:
-    texts = {value: _to_uuid_text(value.hex()) for value in set(stored)}  # a page has few captures and outboxes
-    return [texts[value] for value in stored]
+    distinct = set(stored)
+    if len(distinct) == len(stored):
+        return [_to_uuid_text(value.hex()) for value in stored]
+    texts = {value: _to_uuid_text(value.hex()) for value in distinct}  # a page has few captures and outboxes
+    return list(map(texts.__getitem__, stored))
 
 
 def _to_uuid_text(digits: str) -> str:
@@ -100,7 +114,7 @@ LARGE_INTEGER = _unchanged(BigInteger())
 TIME = Encoding(
     sql_type=BigInteger(),
     encode=_encode_times,
-    decode=lambda stored, zone: [to_datetime(epoch_ms, zone) for epoch_ms in stored],
+    decode=_to_datetimes,
     sqlite="strftime('%Y-%m-%dT%H:%M:%fZ', {stored} / 1000.0, 'unixepoch')",
     postgresql="""to_char(to_timestamp({stored} / 1000.0) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')""",
     unit="milliseconds since 1970",
@@ -116,7 +130,7 @@ FRACTION = Encoding(
 EMOTION = Encoding(
     sql_type=SmallInteger(),
     encode=lambda emotions: [EMOTION_CODES[emotion] for emotion in emotions],
-    decode=lambda stored, _zone: [EMOTIONS[code] for code in stored],
+    decode=lambda stored, _zone: list(map(EMOTIONS.__getitem__, stored)),
     sqlite=_emotion_cases(),
     postgresql=_emotion_cases(),
     check=f"BETWEEN 0 AND {len(EMOTIONS) - 1}",

@@ -8,13 +8,8 @@ from mien.errors import ConfigurationError, MissingExtra
 from mien.mqtt.settings import LOOPBACK
 
 from .reader_pool import READER_POOL_OPTIONS
+from .writer_locks import begin_writing
 
-WRITER_LOCK = 0x6D69656E
-"""`mien` in ASCII: the advisory lock that serializes writing transactions, as SQLite does.
-
-So what a transaction has read is still true when it writes: no deadlocks, no half-merged ranges, no id in two tables.
-Decoding, which takes most of a collector's time, stays parallel.
-"""
 CONNECT_TIMEOUT_S = 5
 QUERY_CANCELED = "57014"
 """SQLSTATE of a statement that was canceled at its time limit."""
@@ -30,13 +25,15 @@ WRITER_TIMEOUT_S = 60.0
 
 
 def create_writer(url: URL) -> Engine:
-    """An engine whose transactions are serialized, across all collectors. Errors as for `_to_psycopg_url`."""
+    """An engine whose transactions take the locks of `writer_locks`. Errors as for `_to_psycopg_url`."""
     arguments = _connect_arguments(url, WRITER_TIMEOUT_S)
-    engine = create_engine(_to_psycopg_url(url), pool_pre_ping=True, connect_args=arguments)
+    # After a lock was waited for, each statement has to see what its former holder committed.
+    isolation = {"isolation_level": "READ COMMITTED", "pool_pre_ping": True}
+    engine = create_engine(_to_psycopg_url(url), connect_args=arguments, **isolation)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+        begin_writing(connection)
 
     return engine
 
@@ -49,6 +46,8 @@ def create_reader(url: URL, timeout_s: float | None) -> Engine:
     arguments = _connect_arguments(url, timeout_s)
     arguments["options"] += " -c default_transaction_read_only=on"
     isolation = {"isolation_level": "REPEATABLE READ", "pool_pre_ping": True}
+    if url.query.get("target_session_attrs") == "read-write":  # which no session of a reader is
+        url = url.update_query_dict({"target_session_attrs": "primary"})
     return create_engine(_to_psycopg_url(url), connect_args=arguments, **isolation, **READER_POOL_OPTIONS)
 
 

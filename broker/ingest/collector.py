@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from mien.broker.database.encoding import to_epoch_ms
 from mien.broker.intake.acknowledgements import Acknowledgements
+from mien.broker.intake.deferred_rows import DeferredRows
 from mien.broker.intake.device_log import DeviceLog
 from mien.broker.intake.discarded_rows import DiscardedRows
 from mien.broker.intake.erased_devices import ErasedDevices
@@ -90,6 +91,7 @@ class Collector:
         self._is_flooded = False
         """Whether a device lately sent more rows than can wait."""
         self._inbox = Inbox(self._topics, max_waiting_bytes=max_waiting_bytes)
+        self._deferred = DeferredRows[IncomingMessage]()
         self._erased_devices = ErasedDevices(self._topics)
         self._next_clearing_s = 0.0
         self._rejected_log = DeviceLog(log, "rejected messages of %(device)s: %(count)d, the last because: %(detail)s")
@@ -141,7 +143,7 @@ class Collector:
                     self._metrics.record_expiries(expiries)
                 self._retention.run(self._clock.retention_ms)
             self._publish_status("offline", wait_s=2.0)
-            self._save_states()
+            self._save_states(is_last=True)
             self._report_discarded(is_last=True)
             self._rejected_log.write(is_last=True)
             self._unconfirmed_log.write(is_last=True)
@@ -158,9 +160,9 @@ class Collector:
             self._connection.publish(message)
 
     def _collect_batch(self, stopping: threading.Event) -> list[IncomingMessage]:
-        """The rows of `batch_s`, or a full batch; other events are handled on the way."""
+        """The rows of `batch_s`, or a full batch, after those deferred; other events are handled on the way."""
         if not self._inbox.wait(self._batch_s):
-            return []
+            return list(self._deferred.take())
         if self._inbox.waiting_rows < BATCH_SIZE or self._is_flooded:
             # Sleep until the batch is due: waking up for every message costs as much as storing it. In a flood, reading
             # comes first: what the MQTT broker discards as its queue is full is not the flooder's alone.
@@ -168,9 +170,13 @@ class Collector:
         for event in self._inbox.take_events():
             self._handle_event(event)
         now_ms = self._clock.wall_ms()
+        rows = self._inbox.take_rows(BATCH_SIZE - len(self._deferred))
         return [
-            decode_message(topic=topic, payload=payload, received_ms=now_ms, device=device)
-            for device, topic, payload in self._inbox.take_rows(BATCH_SIZE)
+            *self._deferred.take(),
+            *(
+                decode_message(topic=topic, payload=payload, received_ms=now_ms, device=device)
+                for device, topic, payload in rows
+            ),
         ]
 
     def _handle_event(self, event: Event) -> None:
@@ -217,7 +223,7 @@ class Collector:
         while True:
             begun_s = time.monotonic()
             try:
-                outcome = self._store.record(batch)
+                outcome = self._store.record(batch, urgent=self._deferred.urgent_devices)
                 break
             except DatabaseError as error:
                 log.error("%s; trying again", error)
@@ -229,16 +235,20 @@ class Collector:
         self._failing_since_s = None
         if self._own.state != "online":
             self._publish_status("online")
+        self._deferred.keep(outcome.deferred)
+        if outcome.deferred:
+            devices = {message.device for message in outcome.deferred}
+            batch = [message for message in batch if message.device not in devices]
         self._acknowledge(batch, outcome.decisions)
         self._metrics.record_commit(batch, outcome, time.monotonic() - begun_s)
 
-    def _save_states(self) -> None:
+    def _save_states(self, *, is_last: bool = False) -> None:
         """Write what goes beside the rows; from the first failure on, the next round does: a locked log makes each
         attempt wait, and rows come first."""
         begun_s = time.monotonic()
         try:
             self._save_collector_state()
-            self._save_device_states()
+            self._save_device_states(is_last=is_last)
             self._clear_erased_devices()
         except DatabaseError as error:
             log.error("%s", error)
@@ -246,12 +256,11 @@ class Collector:
         else:
             self._failing_since_s = None
 
-    def _save_device_states(self) -> None:
+    def _save_device_states(self, *, is_last: bool) -> None:
         """Store the devices' retained messages, and count the gaps when that is due."""
         if not self._device_states:
             return
-        self._store.save_device_states(self._device_states)
-        self._device_states.clear()
+        self._device_states = self._store.save_device_states(self._device_states, is_urgent=is_last)
         if time.monotonic() - self._gaps_counted_s >= GAP_CHECK_S:
             self._gaps_counted_s = time.monotonic()
             for device, missing in self._store.count_gaps().items():

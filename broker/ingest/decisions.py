@@ -32,16 +32,17 @@ def find_decisions(
 ) -> Decisions:
     """What earlier commits decided about these messages; `devices` has the keys of the known devices."""
     ids = [message_id.bytes for _, message_id in messages]
-    owners = {
-        UUID(bytes=message_id): device
+    stored = {
+        (UUID(bytes=message_id), device)
         for table in (observation, dropped)
         for message_id, device in select_by_id(connection, table, "id, device", ids)
     }
+    owners = dict(stored)
     rejections = dict(select_by_id(connection, rejected, "identity, reason", ids))
     reasons: dict[MessageKey, str | None] = {}
     if owners or rejections:
         for (device, message_id), message in messages.items():
-            if message_id in owners and owners[message_id] == devices.get(device):
+            if (message_id, devices.get(device)) in stored:
                 reasons[device, message_id] = None
             elif rejections and message.identity in rejections:
                 reasons[device, message_id] = rejections[message.identity]

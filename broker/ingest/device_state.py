@@ -5,8 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from mien.broker.database import schema
-from mien.broker.database.bulk_sql import upsert
-from mien.broker.database.lookup import lookup_keys
+from mien.broker.database.bulk_sql import lookup_keys, upsert
 
 
 class DeviceState(NamedTuple):

@@ -4,14 +4,15 @@ The format is Home Assistant's (its documentation, "MQTT", "Device discovery pay
 devices' own topics; nothing is published twice.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from mien.emotions import EMOTIONS
+from mien.messages.health import SENSOR_STATES
 from mien.messages.status import DeviceStatus, decode_device_status
-from mien.messages.topics import Topics
+from mien.messages.topics import OBSERVATION, Topics
 from mien.mqtt.events import Message
 from mien.version import VERSION
 
@@ -67,18 +68,25 @@ class HomeAssistant:
             },
             "origin": {"name": "mien", "sw_version": VERSION},
             "components": {
-                name: {**component, "unique_id": f"{self._topics.base_topic}-{device}-{name}"}
+                # Home Assistant 2024.12 does not hand a device's `qos` on to its components.
+                name: {
+                    **component,
+                    "unique_id": f"{self._topics.base_topic}-{device}-{name}",
+                    "qos": 1,
+                    "value_template": _guard(**component),
+                }
                 for name, component in self._components(device).items()
             },
             "availability_topic": self._topics.device_status(device),
-            "availability_template": "{{ 'online' if value_json.state == 'online' else 'offline' }}",
-            "qos": 1,
+            "availability_template": "{{ 'online' if value_json is defined and value_json.state == 'online' "
+            "else 'offline' }}",
         }
         content = f"Home Assistant's discovery of {device}"
         return Message(self._config_topic(device), msgspec.json.encode(payload), retain=True, content=content)
 
     def _components(self, device: str) -> dict[str, dict[str, Any]]:
-        observation = {"platform": "sensor", "state_topic": self._topics.observation(device)}
+        # Not decoded, since a batch is not UTF-8: Home Assistant would log a warning for each, with its content.
+        observation = {"platform": "sensor", "state_topic": self._topics.observation(device), "encoding": ""}
         health = {"state_topic": self._topics.device_health(device), "entity_category": "diagnostic"}
         measurement = {"platform": "sensor", **health, "state_class": "measurement"}
         return {
@@ -96,7 +104,7 @@ class HomeAssistant:
                 "icon": "mdi:emoticon-outline",
                 "device_class": "enum",
                 "options": list(EMOTIONS),
-                "value_template": "{{ value_json.emotion | default('') }}",  # a declared loss has none
+                "value_template": "{{ value_json.emotion }}",
             },
             "confidence": {
                 **observation,
@@ -104,7 +112,8 @@ class HomeAssistant:
                 "icon": "mdi:percent",
                 "unit_of_measurement": "%",
                 "state_class": "measurement",
-                "value_template": "{{ (value_json.confidence * 100) | round(1) if value_json.confidence }}",
+                "suggested_display_precision": 0,
+                "value_template": "{{ (value_json.confidence * 100) | round(1) }}",
             },
             "waiting": {
                 **measurement,
@@ -117,6 +126,8 @@ class HomeAssistant:
                 **health,
                 "name": "Motion sensor",
                 "icon": "mdi:motion-sensor",
+                "device_class": "enum",
+                "options": list(SENSOR_STATES),
                 "value_template": "{{ value_json.sensor.state if value_json.sensor else none }}",
             },
             "camera": {
@@ -124,19 +135,22 @@ class HomeAssistant:
                 **health,
                 "name": "Camera",
                 "device_class": "problem",
-                "value_template": "{{ 'ON' if value_json.camera and value_json.camera.state == 'failing' else 'OFF' }}",
+                "value_template": "{{ none if not value_json.camera "
+                "else 'ON' if value_json.camera.state == 'failing' else 'OFF' }}",
             },
             "frame": {
                 **measurement,
                 "name": "Frame time (p95)",
                 "device_class": "duration",
                 "unit_of_measurement": "ms",
+                "suggested_display_precision": 0,
                 "value_template": "{{ value_json.vision.frame_ms_p95 if value_json.vision else none }}",
             },
             "temperature": {
                 **measurement,
                 "device_class": "temperature",
                 "unit_of_measurement": "°C",
+                "suggested_display_precision": 1,
                 "value_template": "{{ value_json.machine.temperature_celsius if value_json.machine else none }}",
             },
             "throttled": {
@@ -144,13 +158,29 @@ class HomeAssistant:
                 **health,
                 "name": "Throttled",
                 "device_class": "problem",
-                "value_template": "{{ 'ON' if value_json.machine and value_json.machine.throttled else 'OFF' }}",
+                "value_template": "{{ none if not value_json.machine or value_json.machine.throttled is none "
+                "else 'ON' if value_json.machine.throttled else 'OFF' }}",
             },
             "disk": {
                 **measurement,
                 "name": "Disk free",
                 "device_class": "data_size",
-                "unit_of_measurement": "B",
-                "value_template": "{{ value_json.machine.disk_free_bytes if value_json.machine else none }}",
+                "unit_of_measurement": "GiB",
+                "suggested_display_precision": 1,
+                "value_template": "{{ (value_json.machine.disk_free_bytes / 2**30) | round(2) "
+                "if value_json.machine else none }}",
             },
         }
+
+
+def _guard(state_topic: str, value_template: str, options: Sequence[str] = (), **_: object) -> str:
+    """The template for messages that have the value; the others leave the entity as it is.
+
+    These are the batches of a device that catches up, which are no JSON and are of the past; declared losses, without
+    an emotion; and the empty messages that clear what an MQTT broker retains of an erased device. Home Assistant
+    ignores an empty result, except that it warns of one for an entity with options: that gets its own state again.
+    """
+    is_observation = state_topic.endswith(f"/{OBSERVATION}")
+    condition = "value_json is defined" + (" and value_json.emotion is defined" if is_observation else "")
+    unchanged = f"{{{{ this.state if this.state in {list(options)} else none }}}}" if options else ""
+    return f"{{% if {condition} %}}{value_template}{{% else %}}{unchanged}{{% endif %}}"

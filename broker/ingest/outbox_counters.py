@@ -9,9 +9,8 @@ import msgspec
 from sqlalchemy import Connection, Row, select, union
 
 from mien.broker.database import schema
-from mien.broker.database.bulk_sql import upsert
+from mien.broker.database.bulk_sql import lookup_keys, upsert
 from mien.broker.database.encoding import to_epoch_ms
-from mien.broker.database.lookup import lookup_keys
 from mien.broker.database.schema import acked_range, outbox_counter
 from mien.messages.health import OutboxHealth, decode_health
 from mien.messages.topics import HEALTH

@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, or_, select
 
-from mien.broker.database.schema import QUARTER_HOUR_MS, dropped, observation, outbox_counter, rejected
+from mien.broker.database.schema import QUARTER_HOUR_MS, device, dropped, observation, outbox_counter, rejected
+from mien.broker.database.writer_locks import lock_devices
 
 from . import rollup
 from .outbox_expiry import delete_names, delete_outboxes
@@ -33,6 +34,11 @@ class Deletion(NamedTuple):
     """Where to continue; None at the end."""
 
 
+def is_side_by_side(position: Position) -> bool:
+    """Whether the batch there may be deleted beside other transactions: it locks the devices of its rows."""
+    return position.step < len(TABLES)
+
+
 def delete_before(
     connection: Connection, before_ms: int, position: Position = START, *, rollup_before_ms: int | None = None
 ) -> Deletion:
@@ -57,25 +63,33 @@ def delete_before(
 
 def _delete_rows(connection: Connection, table: Table, before_ms: int, after_key: int) -> tuple[int, int | None]:
     """How many rows were deleted, and the key of the last that was examined; None if there are no more old ones."""
-    columns = [table.c.key, table.c.received_ms, _is_final(table, before_ms).label("is_final")]
+    is_next = table.c.key > after_key
+    keys = select(table.c.key, table.c.device).where(is_next).order_by(table.c.key).limit(BATCH_SIZE).subquery()
+    query = select(func.max(keys.c.key).label("last_key"), keys.c.device, device.c.name)
+    query = query.select_from(keys.outerjoin(device, device.c.key == keys.c.device))
+    devices = connection.execute(query.group_by(keys.c.device, device.c.name)).all()
+    if not devices:
+        return 0, None
+    last_key = max(row.last_key for row in devices)
+    # Rows of devices to which another collector is writing stay until the next pass.
+    locked_names = lock_devices(connection, {row.name or "" for row in devices}, urgent=())
+    locked = {row.device for row in devices if (row.name or "") in locked_names}
+    is_next &= table.c.key <= last_key
+    columns = [table.c.key, table.c.device, table.c.received_ms, _is_final(table, before_ms).label("is_final")]
     if table is observation:
         quarter_hour = (observation.c.at_ms // QUARTER_HOUR_MS).label("quarter_hour")
-        columns += [observation.c.device, quarter_hour, observation.c.emotion, observation.c.confidence]
+        columns += [quarter_hour, observation.c.emotion, observation.c.confidence]
     same_outbox = and_(outbox_counter.c.device == table.c.device, outbox_counter.c.outbox == table.c.outbox)
     batch = connection.execute(
-        select(*columns)
-        .select_from(table.outerjoin(outbox_counter, same_outbox))
-        .where(table.c.key > after_key)
-        .order_by(table.c.key)
-        .limit(BATCH_SIZE)
+        select(*columns).select_from(table.outerjoin(outbox_counter, same_outbox)).where(is_next).order_by(table.c.key)
     ).all()
     old = [row for row in batch if row.received_ms < before_ms]
-    deleted = [row for row in old if row.is_final]
+    deleted = [row for row in old if row.is_final and row.device in locked]
     if deleted:
         connection.execute(delete(table).where(table.c.key.in_([row.key for row in deleted])))
         if table is observation:
             rollup.count_deleted(connection, deleted)
-    return len(deleted), batch[-1].key if old else None
+    return len(deleted), None if batch and not old else last_key  # another collector may have deleted the whole batch
 
 
 def _is_final(table: Table, before_ms: int) -> ColumnElement[bool]:

@@ -1,21 +1,21 @@
 """Writes incoming messages into the emotion log, each exactly once, and reports which were stored or rejected."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, insert
-from sqlalchemy.exc import DataError, DBAPIError, StatementError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 
 from mien.broker.database import schema
-from mien.broker.database.bulk_sql import insert_rows
+from mien.broker.database.bulk_sql import insert_rows, lookup_keys
 from mien.broker.database.columns import COLUMNS
 from mien.broker.database.encoding import to_epoch_ms
 from mien.broker.database.engine import find_hint, first_line, read_transaction, write_transaction
 from mien.broker.database.gaps import count_gaps
-from mien.broker.database.lookup import lookup_keys
+from mien.broker.database.writer_locks import lock_devices, side_by_side, unlocked
 from mien.broker.intake.collector_tables import save_collector_state, save_discarded
 from mien.broker.timekeeping.belief_table import load_belief, save_belief
 from mien.broker.timekeeping.server_clock import TimeBelief
@@ -33,7 +33,7 @@ from .device_state import DeviceStates, save_device_states
 from .erasures import find_uncleared, mark_cleared, reject_erased
 from .message import IncomingMessage, MessageKey, RejectReason, to_printable
 from .outbox_counters import save_outbox_counters
-from .retention import START, Deletion, Position, delete_before
+from .retention import START, Deletion, Position, delete_before, is_side_by_side
 
 STORED_COLUMNS = tuple(column.stored_as for column in COLUMNS)
 
@@ -50,25 +50,28 @@ class Outcome:
     """Messages that an earlier commit had stored or rejected, or that were in the batch twice."""
     rejected: Counter[RejectReason] = field(default_factory=Counter)
     """New messages that can never be stored."""
+    deferred: Sequence[IncomingMessage] = ()
+    """Not committed, because another collector was writing to their devices: record them again."""
 
 
 class Store:
-    """The emotion log's only writer."""
+    """The emotion log's only writer, but on PostgreSQL one of several that write to different devices side by side."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._side_by_side = side_by_side(engine)
+        self._unlocked = unlocked(engine)
         self._log_interval = LogInterval()
 
-    def record(self, messages: Sequence[IncomingMessage]) -> Outcome:
-        """Commit a batch in one transaction.
+    def record(self, messages: Sequence[IncomingMessage], *, urgent: Collection[str] | None = None) -> Outcome:
+        """Commit a batch in one transaction. It waits for the devices that are urgent, by default for all.
 
         An id of a device is stored or rejected, never both and never twice: the first commit decides, and each
         duplicate gets the same decision. No other device can use an id that is in the log. DatabaseError if nothing was
         committed; retrying is safe, even if the commit succeeded and only the database's confirmation was lost.
         """
         try:
-            with self._engine.begin() as connection:
-                return commit(connection, messages)
+            return self._commit(messages, urgent)
         except DBAPIError as error:
             if not isinstance(error, DataError):
                 raise DatabaseError(
@@ -78,11 +81,18 @@ class Store:
         except (StatementError, OverflowError, UnicodeError) as error:  # from SQLAlchemy, and from sqlite3 itself
             return self._record_one_by_one(messages, error)
 
-    def save_device_states(self, states: DeviceStates) -> None:
-        """Store the last message of each device on each retained topic. DatabaseError if nothing was stored."""
-        with write_transaction(self._engine) as connection:
-            save_device_states(connection, states)
-            save_outbox_counters(connection, states, self._log_interval)
+    def save_device_states(self, states: DeviceStates, *, is_urgent: bool = True) -> DeviceStates:
+        """Store the last message of each device on each retained topic. DatabaseError if nothing was stored.
+
+        Returns those that were not stored because another collector was writing to their devices: none if it is urgent.
+        """
+        devices = {device for device, _ in states}
+        with write_transaction(self._side_by_side) as connection:
+            locked = lock_devices(connection, devices, urgent=None if is_urgent else ())
+            stored = {key: state for key, state in states.items() if key[0] in locked}
+            save_device_states(connection, stored)
+            save_outbox_counters(connection, stored, self._log_interval)
+        return {key: state for key, state in states.items() if key not in stored}
 
     def save_collector_state(self, name: str, status: CollectorStatus, now_ms: int) -> None:
         """Store a collector's state in place of the one before. DatabaseError if it was not stored."""
@@ -96,7 +106,7 @@ class Store:
 
     def load_belief(self) -> TimeBelief | None:
         """What is known of the time from this log; None if it is empty. DatabaseError if the log cannot be read."""
-        with read_transaction(self._engine) as connection:
+        with read_transaction(self._unlocked) as connection:
             return load_belief(connection)
 
     def save_belief(self, belief: TimeBelief) -> None:
@@ -106,25 +116,37 @@ class Store:
 
     def count_gaps(self) -> dict[str, int]:
         """How many numbers of each device's outboxes are missing. DatabaseError if the log cannot be read."""
-        with read_transaction(self._engine) as connection:
+        with read_transaction(self._unlocked) as connection:
             return count_gaps(connection)
 
     def delete_before(
         self, before_ms: int, position: Position = START, *, rollup_before_ms: int | None = None
     ) -> Deletion:
         """Delete a batch of old rows; see `retention.delete_before`. DatabaseError if nothing was deleted."""
-        with write_transaction(self._engine) as connection:
+        with write_transaction(self._side_by_side if is_side_by_side(position) else self._engine) as connection:
             return delete_before(connection, before_ms, position, rollup_before_ms=rollup_before_ms)
 
     def find_uncleared(self) -> set[str]:
         """The erased devices whose retained messages are to be cleared. DatabaseError if the log cannot be read."""
-        with read_transaction(self._engine) as connection:
+        with read_transaction(self._unlocked) as connection:
             return find_uncleared(connection)
 
     def mark_cleared(self, device: str, cleared_ms: Mapping[str, int]) -> None:
         """Record that retained messages are cleared; see `erasures.mark_cleared`. DatabaseError if it is not."""
         with write_transaction(self._engine) as connection:
             mark_cleared(connection, device, cleared_ms)
+
+    def _commit(self, messages: Sequence[IncomingMessage], urgent: Collection[str] | None) -> Outcome:
+        devices = {message.device for message in messages}
+        try:
+            with self._side_by_side.begin() as connection:
+                locked = lock_devices(connection, devices, urgent=urgent)
+                outcome = commit(connection, [message for message in messages if message.device in locked])
+            outcome.deferred = [message for message in messages if message.device not in locked]
+            return outcome
+        except IntegrityError:  # another device has just used one of these ids
+            with self._engine.begin() as connection:
+                return commit(connection, messages)
 
     def _record_one_by_one(self, messages: Sequence[IncomingMessage], error: Exception) -> Outcome:
         """Find the message that the database does not accept, and reject it: it must not block the others."""
@@ -146,7 +168,7 @@ class Store:
 
 
 def commit(connection: Connection, messages: Sequence[IncomingMessage]) -> Outcome:
-    """Write a batch in the caller's transaction."""
+    """Write a batch in the caller's transaction, which is alone or has locked the messages' devices."""
     by_key: dict[MessageKey, IncomingMessage] = {}
     without_id: dict[bytes, IncomingMessage] = {}
     for message in messages:

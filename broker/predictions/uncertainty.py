@@ -1,8 +1,4 @@
-"""Which predictions are shown as uncertain: those below the confidence threshold of the model that made them.
-
-"Uncertain" is no eighth emotion: observations are sent, stored and counted as one of the seven, and only what people
-read is derived from a threshold.
-"""
+"""Which predictions are shown as uncertain: those below the confidence threshold of the model that made them."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,9 +6,9 @@ from functools import cache
 from types import MappingProxyType
 
 from mien.errors import UsageError
+from mien.model import uncertainty
 from mien.model.model_card import DEFAULT_MODEL, read_model
 
-UNCERTAIN = "uncertain"
 THRESHOLD_PATTERN = r"^[0-9a-f]{12}=(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$(?!\n)"
 """A model's threshold as people write it, such as 5891a6870824=0.65."""
 
@@ -43,5 +39,5 @@ def parse_thresholds(texts: Iterable[str]) -> dict[str, float]:
 
 
 def shown_emotion(emotion: str, confidence: float, model: str, thresholds: Mapping[str, float]) -> str:
-    """The emotion, or UNCERTAIN if the confidence is below the model's threshold; a model without one is never."""
-    return UNCERTAIN if confidence < thresholds.get(model, 0.0) else emotion
+    """The emotion, or `uncertain` if the confidence is below the model's threshold; a model without one is never."""
+    return uncertainty.shown_emotion(emotion, confidence, thresholds.get(model, 0.0))

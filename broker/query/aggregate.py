@@ -1,19 +1,21 @@
 """Counts observations, from the rollup wherever it suffices and from the rows otherwise."""
 
 from calendar import day_name
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cache, reduce
+from itertools import compress
 from operator import add
 from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta
 from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, func, null, select
 
+from mien.broker.database.bulk_sql import fetch_columns
 from mien.broker.database.encoding import SCALE, to_datetime
 from mien.broker.database.engine import read_transaction
 from mien.broker.database.schema import QUARTER_HOUR_MS, device, model, observation, rollup
-from mien.broker.row import Row, column_types
+from mien.broker.row import ColumnRows, Row, column_types
 from mien.emotions import EMOTIONS, Emotion
 from mien.messages.observation import UnitInterval
 
@@ -29,22 +31,34 @@ TIME_GROUPS = ("minute", "hour", "day", "weekday")
 MINUTE_COLUMNS = ("minute", "hour")
 """Whose times are printed without seconds."""
 GroupValue = str | date | datetime
-Totals = dict[tuple[GroupValue, ...], list[int]]
-"""For each group, the number of its observations and the sum of their confidences."""
 WEEKDAYS = tuple(f"{number} {name}" for number, name in enumerate(day_name, 1))
 """Numbered, so that they sort from Monday on."""
 
 
-class Cell(NamedTuple):
-    """Observations that the database has counted together; None in a column that it did not group by."""
+class Cells(NamedTuple):
+    """Observations that the database has counted together, as columns; None in those that it did not group by.
 
-    time_ms: int | None
-    device: int | None
-    emotion: int | None
-    model: int | None
-    observations: int
-    confidence: int
+    There may be 100,000 cells, so functions go over whole columns: a tuple for each would take longer than the query.
+    """
+
+    time_ms: list[int | None]
+    device: list[int | None]
+    emotion: list[int | None]
+    model: list[int | None]
+    observations: list[int]
+    confidence: list[int]
     """The sum, in 1/SCALE."""
+
+    @classmethod
+    def empty(cls) -> "Cells":
+        """Without cells."""
+        return cls([], [], [], [], [], [])
+
+    def extend(self, *columns: Iterable[Any]) -> None:
+        """Add the cells of these columns."""
+        own_columns: list[list[Any]] = [*self]  # type: ignore[list-item]  # NamedTuple's items have no common type
+        for column, more in zip(own_columns, columns, strict=True):
+            column.extend(more)
 
 
 class CountRow(Row, frozen=True, kw_only=True):
@@ -87,19 +101,11 @@ def count_observations(
         count = _count_rows if rows_only else _count_rollup
         cells = count(connection, resolved, by, step_ms, log_filter.start_ms, log_filter.end_ms)
         devices, models = _names_by_key(connection, device), _names_by_key(connection, model)
-        totals = _sum_by_group(cells, by, zone, devices=devices, models=models)
-    all_observations = sum(observations for observations, _ in totals.values())
-    rows = [
-        CountRow(
-            **dict(zip(by, values, strict=True)),  # type: ignore[arg-type]
-            observations=observations,
-            share=round(observations / all_observations, 4),
-            mean_confidence=round(confidence / observations / SCALE, 4),
-        )
-        for values, (observations, confidence) in _sort_groups(totals, by)
-    ]
+        values = _sum_by_group(cells, by, zone, devices=devices, models=models)
     types = column_types(CountRow)
-    columns = {name: types[name] for name in (*by, "observations", "share", "mean_confidence")}
+    names = tuple(values)
+    rows = ColumnRows(lambda *row: CountRow(**dict(zip(names, row, strict=True))), values)
+    columns = {name: types[name] for name in names}
     return Result(rows, columns, zone=zone, source=_describe_source(log_filter, by, rows_only=rows_only))
 
 
@@ -109,30 +115,68 @@ def _names_by_key(connection: Connection, table: Table) -> dict[int, str]:
 
 
 def _sum_by_group(
-    cells: Iterable[Cell],
-    by: Sequence[str],
-    zone: tzinfo | None,
-    *,
-    devices: dict[int, str],
-    models: dict[int, str],
-) -> Totals:
-    """Add up the cells of each group. There may be 100,000 cells, so each time is converted only once."""
-    values_by_time: dict[int | None, dict[str, GroupValue]] = {}
-    totals: Totals = {}
-    for time_ms, device_key, emotion, model_key, observations, confidence in cells:
-        values = values_by_time.get(time_ms)
-        if values is None:
-            values = values_by_time[time_ms] = {} if time_ms is None else _time_values(time_ms, zone)
-        values["device"] = "" if device_key is None else devices[device_key]
-        values["model"] = "" if model_key is None else models[model_key]
-        values["emotion"] = "" if emotion is None else EMOTIONS[emotion]
-        group = tuple([values[name] for name in by])
-        total = totals.get(group)
-        if total is None:
-            total = totals[group] = [0, 0]
-        total[0] += int(observations)  # PostgreSQL's sums are decimals
-        total[1] += int(confidence)
-    return totals
+    cells: Cells, by: Sequence[str], zone: tzinfo | None, *, devices: dict[int, str], models: dict[int, str]
+) -> dict[str, list[Any]]:
+    """The columns of the result: the values of each group, sorted by these, emotions by count; then its counts."""
+    keys = {name: cells.time_ms if name in TIME_GROUPS else getattr(cells, name) for name in by}
+    values = {
+        name: {key: _group_value(name, key, zone, devices, models) for key in set(column)}
+        for name, column in keys.items()
+    }
+    counts, sums = list(map(int, cells.observations)), list(map(int, cells.confidence))  # PostgreSQL's are decimals
+    # A group is a number whose digits are the ranks of its values, the emotion's last. Before it is room for the count,
+    # by which emotions are sorted: comparing numbers is faster than comparing tuples.
+    most, emotions = sum(counts) + 1, len(values.get("emotion", ()))
+    groups: list[int] = [0] * len(counts)
+    weight = 1
+    for name in sorted(by, key=lambda name: (name != "emotion", -by.index(name))):
+        ranks = {value: rank for rank, value in enumerate(sorted(set(values[name].values())))}
+        digits = {key: ranks[value] * weight for key, value in values[name].items()}
+        groups = list(map(add, groups, map(digits.__getitem__, keys[name])))
+        weight *= len(ranks) * (most if name == "emotion" else 1)
+    indexes = _merge(groups, counts, sums)
+    if emotions:
+        groups = [group + (most - count) * emotions for group, count in zip(groups, counts, strict=True)]
+    order = sorted(indexes, key=groups.__getitem__)
+    columns: dict[str, list[Any]] = {
+        name: list(map(values[name].__getitem__, map(keys[name].__getitem__, order))) for name in by
+    }
+    return columns | _to_fractions(list(map(counts.__getitem__, order)), list(map(sums.__getitem__, order)))
+
+
+def _merge(groups: list[int], counts: list[int], sums: list[int]) -> Sequence[int]:
+    """Add what cells of the same group count to the first of them; the indexes of these."""
+    first: dict[int, int] = dict(zip(groups, range(len(groups)), strict=True))
+    if len(first) == len(groups):
+        return range(len(groups))
+    first.clear()
+    for index, group in enumerate(groups):
+        if (into := first.setdefault(group, index)) != index:
+            counts[into] += counts[index]
+            sums[into] += sums[index]
+    return list(first.values())
+
+
+def _to_fractions(counts: list[int], sums: list[int]) -> dict[str, list[Any]]:
+    """The columns that say how many there are, which share of all, and how confident the model was."""
+    total = sum(counts)
+    shares = {count: round(count / total, 4) for count in set(counts)}
+    return {
+        "observations": counts,
+        "share": list(map(shares.__getitem__, counts)),
+        "mean_confidence": [
+            (2 * confidence + count) // (2 * count) / SCALE for confidence, count in zip(sums, counts, strict=True)
+        ],
+    }
+
+
+def _group_value(
+    name: str, key: int, zone: tzinfo | None, devices: dict[int, str], models: dict[int, str]
+) -> GroupValue:
+    """The value of a group's column from what the database has grouped by."""
+    if name in TIME_GROUPS:
+        return _time_values(key, zone)[name]
+    return EMOTIONS[key] if name == "emotion" else (devices if name == "device" else models)[key]
 
 
 def _time_values(time_ms: int, zone: tzinfo | None) -> dict[str, GroupValue]:
@@ -143,29 +187,6 @@ def _time_values(time_ms: int, zone: tzinfo | None) -> dict[str, GroupValue]:
         "day": local.date(),
         "weekday": WEEKDAYS[local.weekday()],
     }
-
-
-def _sort_groups(totals: Totals, by: Sequence[str]) -> list[tuple[tuple[GroupValue, ...], list[int]]]:
-    """Sort groups by their values, emotions by count.
-
-    Each distinct value is ranked once: there are few of them, and comparing datetimes is slow.
-    """
-    ranks: list[dict[GroupValue, int]] = []
-    for index in range(len(by)):
-        distinct = {group[index] for group in totals}
-        ranks.append({value: rank for rank, value in enumerate(sorted(distinct))})
-    emotion_indexes = [index for index, name in enumerate(by) if name == "emotion"]
-    other_indexes = [index for index, name in enumerate(by) if name != "emotion"]
-
-    def sort_key(item: tuple[tuple[GroupValue, ...], list[int]]) -> list[int]:
-        group, (observations, _) = item
-        return [
-            *[ranks[index][group[index]] for index in other_indexes],
-            -observations,
-            *[ranks[index][group[index]] for index in emotion_indexes],
-        ]
-
-    return sorted(totals.items(), key=sort_key)
 
 
 def _describe_source(log_filter: Filter, by: Sequence[str], *, rows_only: bool) -> str:
@@ -186,13 +207,12 @@ def _count_rollup(
     step_ms: int,
     start_ms: int | None,
     end_ms: int | None,
-) -> Iterator[Cell]:
+) -> Cells:
     """Whole quarter hours from the rollup; the parts at both ends from the rows."""
     first = None if start_ms is None else -(-start_ms // QUARTER_HOUR_MS)
     last = None if end_ms is None else end_ms // QUARTER_HOUR_MS
     if first is not None and last is not None and first > last:
-        yield from _count_rows(connection, resolved, by, step_ms, start_ms, end_ms)
-        return
+        return _count_rows(connection, resolved, by, step_ms, start_ms, end_ms)
     conditions = resolved.device_conditions(rollup)
     if first is not None:
         conditions.append(rollup.c.quarter_hour >= first)
@@ -209,15 +229,19 @@ def _count_rollup(
         for codes in emotion_sets
         for suffix in ("", "_confidence")
     ]
-    for time_ms, device_key, *counts in connection.execute(_select_sums(columns, sums).where(*conditions)).all():
-        for codes, observations, confidence in zip(emotion_sets, counts[::2], counts[1::2], strict=True):
-            if observations:
-                emotion = codes[0] if "emotion" in by else None
-                yield Cell(time_ms, device_key, emotion, None, observations, confidence)
+    cells = Cells.empty()
+    times, device_keys, *counts = fetch_columns(connection, _select_sums(columns, sums).where(*conditions))
+    for codes, observations, confidences in zip(emotion_sets, counts[::2], counts[1::2], strict=True):
+        # Of a cell without any there may be a row all the same: of other emotions, or because all rows were erased.
+        kept = [list(compress(column, observations)) for column in (times, device_keys, observations, confidences)]
+        emotion = codes[0] if "emotion" in by else None
+        nothing = [None] * len(kept[0])
+        cells.extend(kept[0], kept[1], [emotion] * len(kept[0]), nothing, kept[2], kept[3])
     if start_ms is not None and first is not None and start_ms < first * QUARTER_HOUR_MS:
-        yield from _count_rows(connection, resolved, by, step_ms, start_ms, first * QUARTER_HOUR_MS)
+        cells.extend(*_count_rows(connection, resolved, by, step_ms, start_ms, first * QUARTER_HOUR_MS))
     if end_ms is not None and last is not None and last * QUARTER_HOUR_MS < end_ms:
-        yield from _count_rows(connection, resolved, by, step_ms, last * QUARTER_HOUR_MS, end_ms)
+        cells.extend(*_count_rows(connection, resolved, by, step_ms, last * QUARTER_HOUR_MS, end_ms))
+    return cells
 
 
 def _count_rows(
@@ -227,7 +251,7 @@ def _count_rows(
     step_ms: int,
     start_ms: int | None,
     end_ms: int | None,
-) -> Iterator[Cell]:
+) -> Cells:
     columns = {
         "time_ms": observation.c.at_ms // step_ms * step_ms if _is_by_time(by) else None,
         "device": observation.c.device if "device" in by else None,
@@ -236,7 +260,10 @@ def _count_rows(
     }
     query = _select_sums(columns, [func.count(observation.c.key), func.sum(observation.c.confidence)])
     query = query.where(*resolved.row_conditions(), *time_conditions(start_ms, end_ms))
-    yield from (cell for cell in map(Cell._make, connection.execute(query).all()) if cell.observations)
+    found = fetch_columns(connection, query)
+    cells = Cells.empty()
+    cells.extend(*(compress(column, found[4]) for column in found))
+    return cells
 
 
 def _select_sums(columns: dict[str, ColumnElement[Any] | None], sums: Sequence[ColumnElement[int]]) -> Select[Any]:

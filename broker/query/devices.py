@@ -57,7 +57,11 @@ class DeviceRow(Row, frozen=True, kw_only=True):
     dropped: Count | None
     camera: str | None
     camera_error: str | None
+    camera_fault: str | None
+    """What is wrong with its images, or was in the last two minutes; null if nothing is."""
+    camera_color: bool | None
     sensor: str | None
+    sensor_fault: str | None
     clock: str | None
     temperature_celsius: float | None
     throttled: bool | None
@@ -127,9 +131,12 @@ def _health_columns(message: StateMessage | None) -> dict[str, Any]:
         "oldest_age_s": outbox.oldest_age_s if outbox else None,
         "rejected": outbox.rejected if outbox else None,
         "dropped": outbox.dropped if outbox else None,
-        "camera": camera.state if camera else None,
+        "camera": ("paused" if camera.paused else camera.state) if camera else None,
         "camera_error": camera.error if camera else None,
+        "camera_fault": camera.fault if camera else None,
+        "camera_color": camera.color if camera else None,
         "sensor": sensor.state if sensor else None,
+        "sensor_fault": sensor.fault if sensor else None,
         "clock": machine.clock if machine else None,
         "temperature_celsius": machine.temperature_celsius if machine else None,
         "throttled": machine.throttled if machine else None,

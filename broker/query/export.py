@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 COLUMNAR_FORMATS = ("parquet", "arrow")
-ROW_GROUP_ROWS = 50_000
+ROW_GROUP_ROWS = 20_000
 """Parquet readers work best with row groups of tens of thousands of rows."""
 
 

@@ -4,15 +4,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, and_, func, or_, select
 
 from mien.broker.database import schema
+from mien.broker.database.bulk_sql import fetch_columns
 from mien.broker.database.columns import COLUMNS, LOOKUP_COLUMNS, ObservationRow, decode_rows
 from mien.broker.database.engine import read_transaction
 from mien.broker.database.schema import observation
-from mien.broker.row import column_types
+from mien.broker.row import ColumnRows, column_types
 from mien.errors import UsageError
 
 from .filters import Filter
@@ -23,6 +25,7 @@ OBSERVATION_NOTE = "One observation is one tracked face over a reporting interva
 NO_OBSERVATIONS = "no observations match"
 """What is printed instead of an empty table."""
 PAGE_ROWS = 1000
+AT = [column.name for column in COLUMNS].index("at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,16 @@ def list_page(
         device_lists = [[key] for key in resolved.devices] or [[]]
         filters = [ResolvedFilter(devices, resolved.emotions, resolved.conditions) for devices in device_lists]
         queries = [_page_query(device_filter, log_filter, limit + 1, oldest_first, after) for device_filter in filters]
-        rows = [row for query in queries for row in connection.execute(query).all()]
-    if len(device_lists) > 1:
-        rows.sort(key=lambda row: (row.at_ms, row.key), reverse=not oldest_first)
-    next_cursor = Cursor(rows[limit - 1].at_ms, rows[limit - 1].key) if len(rows) > limit else None
-    return Page(to_observation_rows(rows[:limit], zone), zone=zone, next_cursor=next_cursor)
+        pages = [fetch_columns(connection, query) for query in queries]
+    columns = pages[0]
+    if len(pages) > 1:
+        columns = [list(chain.from_iterable(parts)) for parts in zip(*pages, strict=True)]
+        places = list(zip(columns[AT], columns[-1], strict=True))
+        order = sorted(range(len(places)), key=places.__getitem__, reverse=not oldest_first)
+        columns = [list(map(column.__getitem__, order)) for column in columns]
+    next_cursor = Cursor(columns[AT][limit - 1], columns[-1][limit - 1]) if len(columns[-1]) > limit else None
+    rows = decode_rows([column[:limit] for column in columns[:-1]], zone)
+    return Page(rows, zone=zone, next_cursor=next_cursor)
 
 
 def list_observations(engine: Engine, log_filter: Filter, *, limit: int, zone: tzinfo | None) -> Observations:
@@ -114,14 +122,15 @@ def count_rows(engine: Engine, log_filter: Filter) -> int:
 
 
 def list_new_rows(
-    connection: Connection, log_filter: Filter, *, after: int, limit: int, zone: tzinfo | None
+    connection: Connection, log_filter: Filter, *, after: int, end: int, limit: int, zone: tzinfo | None
 ) -> tuple[list[ObservationRow], int]:
-    """The next observations in the order they were stored, and the key of the last; `after` if there are none."""
+    """The next observations in the order of their keys, up to `end`, and the key of the last; `after` if none."""
     resolved = resolve_filter(connection, log_filter)
     in_range = time_conditions(log_filter.start_ms, log_filter.end_ms)
-    query = select_observations().where(observation.c.key > after, *resolved.row_conditions(), *in_range)
+    in_range += [observation.c.key > after, observation.c.key <= end]
+    query = select_observations().where(*resolved.row_conditions(), *in_range)
     rows = connection.execute(query.order_by(observation.c.key).limit(limit)).all()
-    return to_observation_rows(rows, zone), rows[-1].key if rows else after
+    return list(to_observation_rows(rows, zone)), rows[-1].key if rows else after
 
 
 def _page_query(
@@ -154,9 +163,7 @@ def select_observations() -> Select[Any]:
     return query
 
 
-def to_observation_rows(rows: Sequence[Row[Any]], zone: tzinfo | None) -> list[ObservationRow]:
+def to_observation_rows(rows: Sequence[Row[Any]], zone: tzinfo | None) -> ColumnRows[ObservationRow]:
     """Rows of `select_observations` with their values decoded."""
-    if not rows:
-        return []
-    *columns, _keys = zip(*rows, strict=True)
+    *columns, _keys = zip(*rows, strict=True) if rows else [()] * (len(COLUMNS) + 1)
     return decode_rows(columns, zone)

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, tzinfo
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from mien.broker.row import Row
+from mien.broker.row import ColumnRows, Row
 from mien.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -103,8 +103,10 @@ class Result(Sequence[RowType]):
             raise MissingExtra("this needs polars: pip install polars") from error
         return pl.DataFrame(self.to_arrow())
 
-    def _column_values(self) -> list[list[Any]]:
+    def _column_values(self) -> list[Sequence[Any]]:
         """The values of each column."""
+        if isinstance(self.rows, ColumnRows):
+            return [self.rows.columns[name] for name in self.columns]
         is_dict = bool(self.rows) and isinstance(self.rows[0], dict)
         getters: list[Callable[[Any], Any]]
         getters = [itemgetter(name) if is_dict else attrgetter(name) for name in self.columns]

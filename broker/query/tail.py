@@ -4,11 +4,11 @@ import time
 from collections.abc import Iterator
 from datetime import tzinfo
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Engine
 
 from mien.broker.database.columns import ObservationRow
 from mien.broker.database.engine import read_transaction
-from mien.broker.database.schema import observation
+from mien.broker.database.writer_locks import settled_key
 
 from .filters import Filter
 from .observations import Observations, list_new_rows
@@ -28,14 +28,15 @@ class Tail:
         self._zone = zone
         self._poll_s = poll_s
         with read_transaction(engine) as connection:
-            self._last_key = _newest_key(connection)
+            self._last_key = settled_key(connection)
 
     def read(self) -> list[ObservationRow]:
         """At most 500 new observations, in the order they were stored. Errors as for `list_page`."""
         with read_transaction(self._engine) as connection:
-            newest_key = max(self._last_key, _newest_key(connection))  # the newest rows may have been erased
+            newest_key = max(self._last_key, settled_key(connection))  # the newest rows may have been erased
+        with read_transaction(self._engine) as connection:
             rows, last_key = list_new_rows(
-                connection, self._filter, after=self._last_key, limit=MAX_ROWS, zone=self._zone
+                connection, self._filter, after=self._last_key, end=newest_key, limit=MAX_ROWS, zone=self._zone
             )
         self._last_key = last_key if len(rows) == MAX_ROWS else newest_key
         return rows
@@ -47,7 +48,3 @@ class Tail:
                 yield Observations(rows, zone=self._zone)
             else:
                 time.sleep(self._poll_s)
-
-
-def _newest_key(connection: Connection) -> int:
-    return connection.scalar(select(func.max(observation.c.key))) or 0

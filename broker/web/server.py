@@ -52,11 +52,15 @@ def serve(app: FastAPI, settings: DashboardSettings, on_ready: Callable[[str], N
         ssl_certfile=settings.certificate_file,
         ssl_keyfile=settings.key_file,
     )
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn stops at these, then raises them again
-        signal.signal(number, lambda *_: None)
+    server = BoundedServer(config, Connections(connection_limit()), on_stop=app.state.events.close)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):  # until uvicorn handles them, and when it raises them again
+        signal.signal(number, stop)
     with listener:
         on_ready(f"{scheme}://{host}:{listener.getsockname()[1]}")
-        server = BoundedServer(config, Connections(connection_limit()), on_stop=app.state.events.close)
         server.run(sockets=[listener])
 
 

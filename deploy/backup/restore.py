@@ -4,7 +4,6 @@ import gzip
 import io
 import os
 import pwd
-import re
 import shutil
 import tarfile
 import zlib
@@ -15,18 +14,14 @@ from typing import IO
 import msgspec
 
 from mien.deploy.server.folder import FOLDERS, ServerFolder, check_new_folder
-from mien.deploy.systemd_units import collector_unit, server_units
+from mien.deploy.server.relocation import relocate
 from mien.errors import DataError, UsageError
-from mien.files.atomic_file import SECRET, write_file
-from mien.files.text_file import read_text
+from mien.files.atomic_file import SECRET
 
 from .age_file import AgeReader
 from .contents import FILES, FORMAT, MANIFEST, Manifest
 
 MAX_MANIFEST_BYTES = 65_536
-PATH = r"(?<![A-Za-z0-9._/-]){}(?![A-Za-z0-9._-])"
-"""A whole path, or the folders that another begins with."""
-TEXT_FILES = {".conf", ".toml", ".yaml", ".sql"}
 DAMAGED = "the backup is damaged or incomplete: use another copy of it"
 
 
@@ -130,21 +125,5 @@ def _adapt(temporary: Path, folder: Path, manifest: Manifest) -> Path | None:
     user = pwd.getpwuid(os.getuid()).pw_name
     log = folder / manifest.copy if manifest.copy and "://" not in manifest.database else None
     renamed = {manifest.folder: str(folder)} | ({manifest.database: str(log)} if log else {})
-    # The longest first: the log may be in the folder.
-    pattern = "|".join(PATH.format(re.escape(path)) for path in sorted(renamed, key=len, reverse=True))
-    for file in sorted(path for path in temporary.rglob("*") if path.suffix in TEXT_FILES):
-        if file.is_relative_to(temporary / "devices"):
-            continue  # these name paths of the device
-        text = read_text(file)
-        text = re.sub(pattern, lambda match: renamed[match[0]], text)
-        if file.name == "mosquitto.conf":
-            text = re.sub(r"^user .*$", f"user {user}", text, flags=re.MULTILINE)
-        elif file.name == "compose.yaml":
-            text = re.sub(r'^  user: ".*"$', f'  user: "{os.getuid()}:{os.getgid()}"', text, flags=re.MULTILINE)
-        write_file(file, text.encode(), mode=file.stat().st_mode & 0o777)
-    units = server_units(folder, user)
-    for further in (temporary / "collectors").iterdir():
-        units[f"mien-collector-{further.name}.service"] = collector_unit(folder, user, f"collectors/{further.name}")
-    for name, unit in units.items():
-        write_file(temporary / "systemd" / name, unit.encode(), mode=0o644)
+    relocate(temporary, folder, renamed, user, (os.getuid(), os.getgid()))
     return log

@@ -8,9 +8,10 @@ import typer
 
 from .options import ServerOption
 from .passphrase import read_passphrase
+from .server_installation import install, uninstall, upgrade
 
 server = typer.Typer(
-    help="Create, check, back up and renew a server folder: MQTT broker, collector, identities.", no_args_is_help=True
+    help="Create, install, check, back up and renew a server: MQTT broker, collector, identities.", no_args_is_help=True
 )
 FolderArgument = Annotated[Path, typer.Argument(help="The server folder.")]
 PassphraseOption = Annotated[
@@ -76,13 +77,18 @@ def add_collector(
     folder: ServerOption = Path(),
 ) -> None:
     """Add a collector that shares the work with the first; they need one PostgreSQL database."""
+    from mien.deploy.host.layout import Layout
     from mien.deploy.server.collectors import add_collector as add
     from mien.deploy.server.folder import ServerFolder
 
-    added = add(ServerFolder(folder), name)
+    server_folder = ServerFolder(folder)
+    added = add(server_folder, name)
     if not added.is_shared:
         typer.echo(f"set shared_subscription = true in {added.first_config}, and restart that collector", err=True)
     typer.echo(f"{added.config.parent} is all that it needs, also on another machine", err=True)
+    if server_folder.path == Layout.under(Path("/")).data:
+        typer.echo("sudo mien server install")  # once more, which starts the new one, too
+        return
     typer.echo(f"mien collect --config {shlex.quote(str(added.config))}")
     typer.echo(f"sudo install -m 644 {shlex.quote(str(added.unit))} /etc/systemd/system/")
     typer.echo(f"sudo systemctl enable --now {added.unit.stem}")
@@ -187,7 +193,14 @@ def restore(
     _print_first_start(path)
 
 
+server.command()(install)
+server.command()(upgrade)
+server.command()(uninstall)
+
+
 def _print_first_start(path: Path) -> None:
+    install = f'sudo "$(command -v mien)" server install {shlex.quote(str(path))}'
+    typer.echo(f"`{install}` runs it as a system service with a user of its own; or, to run it from here:", err=True)
     # Copied, not linked: only root may change what root starts.
     typer.echo(f"sudo install -m 644 {shlex.quote(f'{path}/systemd/')}*.service /etc/systemd/system/")
     typer.echo("sudo systemctl enable --now mien-mosquitto mien-collector")

@@ -4,8 +4,17 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
-from .configuration import Configuration
+
+class Configuration(Protocol):
+    """What a release runs with, besides itself."""
+
+    def back_up(self, folder: Path) -> None:
+        """Copy it into a new folder."""
+
+    def restore(self, folder: Path) -> None:
+        """Make it as it was when that copy was made."""
 
 
 class Snapshot:
@@ -45,6 +54,11 @@ class Snapshot:
         if self._folder.exists():
             self._folder.rename(old)
             shutil.rmtree(old)
+
+    @property
+    def exists(self) -> bool:
+        """Whether an installation was interrupted."""
+        return self._folder.exists()
 
     def _read(self, name: str) -> str | None:
         with suppress(OSError):

@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import tarfile
-import venv
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,9 +58,9 @@ def normalize_sdist(content: bytes, epoch_s: int) -> bytes:
     return archive.getvalue()
 
 
-def try_out(wheel: Path, folder: Path) -> Path:
-    """Install the wheel into an environment of its own and run the demo there; the environment's Python."""
-    venv.create(folder, with_pip=True)
+def try_out(wheel: Path, folder: Path, interpreter: Path = Path(sys.executable)) -> Path:
+    """Install the wheel into an environment of this interpreter and run the demo there; the environment's Python."""
+    _run(wheel.parent, str(interpreter), "-m", "venv", str(folder))
     python = folder / "bin" / "python"
     _run(folder, str(python), "-m", "pip", "install", "--quiet", f"{wheel}[{SMOKE_EXTRAS}]")
     mien = str(folder / "bin" / "mien")

@@ -27,6 +27,7 @@ SUFFIXES = {
     "",
 }
 """Suffixes of the files that belong to mien's packages; a checkout contains others as well."""
+DOCUMENTS = ("troubleshooting.md",)
 METADATA = ("METADATA", "entry_points.txt")
 PROGRAMS = ("edge", "trainer", "broker", "deploy")
 DATA_FOLDERS = ("grafana", "locks", "static")
@@ -69,7 +70,7 @@ def _sources() -> Iterator[tuple[str, bytes]]:
 
 def _package_files(folder: Path) -> Iterator[Path]:
     for path in folder.iterdir():
-        if path.is_file() and path.suffix in SUFFIXES:
+        if path.is_file() and (path.suffix in SUFFIXES or path.name in DOCUMENTS):
             yield path
         elif path.is_dir() and ((path / "__init__.py").exists() or path.name in DATA_FOLDERS):
             yield from _package_files(path)

@@ -52,7 +52,11 @@ def add_collector(server: ServerFolder, name: str) -> AddedCollector:
     write_secret(folder / "collector.toml", settings.encode())
     authority.issue_client(collector_client_id(name)).write(folder / "collector")
     unit = server.path / "systemd" / f"mien-collector-{name}.service"
-    unit.write_text(collector_unit(server.path, pwd.getpwuid(os.getuid()).pw_name, f"collectors/{name}"))
+    owner = server.path.stat()  # who runs the server, also if root adds to it
+    unit.write_text(collector_unit(server.path, pwd.getpwuid(owner.st_uid).pw_name, f"collectors/{name}"))
+    if os.geteuid() == 0:
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, owner.st_uid, owner.st_gid)
     server.write_access_lists()
     return AddedCollector(folder / "collector.toml", unit, first_config, first.get("shared_subscription") is True)
 

@@ -9,6 +9,7 @@ from string import Template
 from mien.deploy.config_templates import DASHBOARD_PORT, dashboard_toml
 from mien.deploy.packaging.wheel import write_wheel
 from mien.files.atomic_file import write_secret
+from mien.version import VERSION
 
 from .certificate_authority import CertificateAuthority
 
@@ -30,16 +31,20 @@ def write_compose(folder: Path, host: str, port: int) -> None:
         folder=folder,
         host=host,
         port=port,
+        port_hex=f"{port:04X}",
         dashboard=DASHBOARD_PORT,
         user=f"{os.getuid()}:{os.getgid()}",
         postgres=f"[{', '.join(command)}]",
     )
     (folder / "compose.yaml").write_text(compose)
     (folder / ".env").write_text("COMPOSE_PROJECT_NAME=mien\nCOMPOSE_PROFILES=sqlite\n")
-    (folder / "Dockerfile").write_bytes((files("mien.deploy.server") / "Dockerfile").read_bytes())
+    dockerfile = (files("mien.deploy.server") / "Dockerfile").read_text()
+    (folder / "Dockerfile").write_text(dockerfile.replace("ARG VERSION=unknown", f"ARG VERSION={VERSION}"))
     (folder / ".dockerignore").write_text("*\n!wheels\n")  # keeps keys out of the build
     (folder / "wheels").mkdir(mode=0o700)
     write_wheel(folder / "wheels")
+    lock = files("mien.deploy.packaging") / "locks" / "server.txt"
+    (folder / "wheels" / "requirements.txt").write_bytes(lock.read_bytes())
 
 
 def write_database(folder: Path, authority: CertificateAuthority) -> None:

@@ -50,6 +50,8 @@ HOST_LABEL = re.compile("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 """RFC 1035, without the final dot."""
 PLAIN_PATH = re.compile(r"[A-Za-z0-9._/-]+")
 FIRST_COLLECTOR = "collector"
+INSTALLED = "installed"
+"""The file in a server folder that `mien server install` copied: it names the folder that is used instead."""
 RESERVED_NAMES = re.compile("collector(-.*)?|.*-doctor")
 """On an MQTT broker that accepts the client ID that a client asks for, agents of these names and the collectors or
 doctors of an earlier release throw each other out."""
@@ -85,10 +87,14 @@ class ServerFolder:
     def __init__(self, path: Path) -> None:
         """Open it. ConfigurationError if the folder is not a server folder."""
         self.path = path.resolve()
+        if (target := installed_as(self.path)) not in (None, self.path):
+            raise ConfigurationError(f"{path} was installed as {target}: use --server {target}, and delete {path}")
         try:
             self.server = msgspec.convert(tomllib.loads(decode_text((self.path / "server.toml").read_bytes())), Server)
         except (OSError, EncodingError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
             hint = "create one with `mien server init`, or name it with --server"
+            if isinstance(error, PermissionError):
+                hint = "run the command with sudo"
             raise ConfigurationError(f"{path} is not a server folder ({error}): {hint}") from error
         self._authority = CertificateAuthority(self.path / "certificate-authority")
 
@@ -232,6 +238,15 @@ class ServerFolder:
         if (pid := self.mosquitto_pid) is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGHUP)
+
+
+def installed_as(folder: Path) -> Path | None:
+    """The server folder that is used instead of this one; None if it was not installed, or that one is gone."""
+    try:
+        target = Path((folder / INSTALLED).read_text().strip())
+    except (OSError, ValueError):
+        return None
+    return target if (target / "server.toml").exists() else None
 
 
 def check_new_folder(path: Path) -> Path:

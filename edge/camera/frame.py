@@ -10,11 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.edge.timer import Timer
-
 from .settings import CameraSettings, PhysicalCameraSettings
 
 ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+FLIP_AXES = {"horizontal": 1, "vertical": 0}
 MASK_BRIGHTNESS = 128
 """A masked area is uniform gray: it has no edges, so no detector finds anything in it."""
 
@@ -30,11 +29,13 @@ class Frame:
     color: NDArray[np.uint8] | Callable[[], NDArray[np.uint8]] | None = None
     """(height, width, 3) BGR, or what makes it, for a camera whose color frames cost time that most frames are not
     worth; None if the camera has no color. Read it with `image`."""
+    stream_s: float | None = None
+    """Its time by the stream's own clock, which may jump; None if the camera tells none."""
 
     @classmethod
-    def of(cls, image: NDArray[np.uint8], arrived_s: float) -> Self:
+    def of(cls, image: NDArray[np.uint8], arrived_s: float, stream_s: float | None = None) -> Self:
         """The frame of a gray or BGR image."""
-        return cls(to_gray(image), arrived_s, image if image.ndim == 3 else None)
+        return cls(to_gray(image), arrived_s, image if image.ndim == 3 else None, stream_s)
 
     @property
     def image(self) -> NDArray[np.uint8]:
@@ -64,12 +65,12 @@ def skip_warmup_frames(frames: Iterator[Frame], settings: PhysicalCameraSettings
 
 
 def orient_and_mask(frames: Iterator[Frame], settings: CameraSettings) -> Iterator[Frame]:
-    """Rotate, mirror and mask frames as the settings say."""
-    if settings.rotation or settings.mirror or settings.mask:
+    """Rotate, flip and mask frames as the settings say."""
+    if settings.rotate or settings.flip != "none" or settings.mask:
         orient = partial(_orient_and_mask, settings)
         for frame in frames:
             color = None if frame.color is None else partial(_orient_color, orient, frame)
-            yield Frame(orient(frame.gray), frame.arrived_s, color)
+            yield Frame(orient(frame.gray), frame.arrived_s, color, frame.stream_s)
     else:
         yield from frames
 
@@ -79,10 +80,10 @@ def _orient_color(orient: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], fram
 
 
 def _orient_and_mask(settings: CameraSettings, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    rotation = ROTATIONS.get(settings.rotation)
+    rotation, axis = ROTATIONS.get(settings.rotate), FLIP_AXES.get(settings.flip)
     rotated = image if rotation is None else cv2.rotate(image, rotation)
-    mirrored = cv2.flip(rotated, 1) if settings.mirror else rotated
-    return _mask_areas(mirrored.astype(np.uint8, copy=False), settings.mask)
+    flipped = rotated if axis is None else cv2.flip(rotated, axis)
+    return _mask_areas(flipped.astype(np.uint8, copy=False), settings.mask)
 
 
 def _mask_areas(image: NDArray[np.uint8], areas: Sequence[tuple[float, float, float, float]]) -> NDArray[np.uint8]:
@@ -94,15 +95,6 @@ def _mask_areas(image: NDArray[np.uint8], areas: Sequence[tuple[float, float, fl
         rows = slice(round(top * height), round((top + area_height) * height))
         masked[rows, round(left * width) : round((left + area_width) * width)] = MASK_BRIGHTNESS
     return masked
-
-
-def at_frame_rate(images: Iterator[NDArray[np.uint8]], frames_per_second: float, timer: Timer) -> Iterator[Frame]:
-    """Frames from gray or BGR images at a camera's frame rate; a slow consumer delays them but misses none."""
-    due_s = timer.now_s()
-    for image in images:
-        timer.sleep(max(0.0, due_s - timer.now_s()))
-        due_s = max(due_s + 1 / frames_per_second, timer.now_s() - 1 / frames_per_second)
-        yield Frame.of(image, timer.now_s())
 
 
 def to_gray(image: np.ndarray) -> NDArray[np.uint8]:

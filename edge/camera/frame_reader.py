@@ -66,7 +66,7 @@ class FrameReader:
                         self._changed.notify_all()
                     if self._closing:
                         return
-            self._fail(CameraError("the camera has no more frames"))
+            self._fail(CameraError("the camera has no more frames", fault="stopped"))
         except CameraError as error:
             self._fail(error)
         except Exception as error:  # any exception of a driver must reach the agent

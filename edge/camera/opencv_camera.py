@@ -13,13 +13,15 @@ import numpy as np
 from mien.errors import CameraError
 from mien.media.native_messages import capture_messages, silence_opencv
 
-from .camera_url import CameraUrl
 from .frame import Frame, limit_frame_rate, skip_warmup_frames
+from .network.camera_url import CameraUrl
 from .settings import NetworkCameraSettings, PhysicalCameraSettings, UsbCameraSettings
 
 PROBE_TIMEOUT_S = 3.0
 """How long a camera that delivers no frames may take to respond otherwise."""
-
+FFMPEG_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+"""OpenCV passes this environment variable on to FFmpeg: there is no other way."""
+TRANSPORTS = {"tcp": "rtsp_transport;tcp", "udp": "rtsp_transport;udp"}
 MAX_FAILURES = 10
 """Frames in succession that cannot be read: FFmpeg does not tell a damaged frame from the end of the stream."""
 
@@ -73,25 +75,31 @@ def open_usb_camera(settings: UsbCameraSettings) -> Iterator[Iterator[Frame]]:
 
 @contextmanager
 def open_network_camera(settings: NetworkCameraSettings) -> Iterator[Iterator[Frame]]:
-    """The frames of a network camera, RTSP over TCP because packet loss would corrupt them. Its URL is never logged."""
+    """The frames of a network camera. Its URL is never logged."""
     url = CameraUrl.read(Path(settings.url_file))
     silence_opencv()
-    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
+    if os.environ.get(FFMPEG_OPTIONS) in (None, *TRANSPORTS.values()):  # others are the user's
+        os.environ[FFMPEG_OPTIONS] = TRANSPORTS[settings.rtsp_transport]
     timeout_ms = round(settings.start_timeout_s * 1000)
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout_ms]
 
-    def explain(frames: int) -> str:
+    def explain(frames: int) -> CameraError | str:
         camera = f"the camera in {settings.url_file}"
         if frames == 1:
             return f"{camera} delivered one image and no more: use the URL of its stream, not that of a single image"
         if frames:
             return f"{camera} stopped delivering frames after {frames}: check its power supply and the network"
-        reason = url.probe(PROBE_TIMEOUT_S)
-        place = f"the URL in that file ({reason})" if reason else "the URL in that file"
-        return f"{camera} delivers no frames: check {place}, the camera's password and the network{url.password_hint()}"
+        result = url.probe(PROBE_TIMEOUT_S)
+        place = f"the URL in that file ({result.reason})" if result.reason else "the URL in that file"
+        hint = f"check {place}, the camera's password and the network{url.password_hint()}"
+        return CameraError(f"{camera} delivers no frames: {hint}", fault="refused" if result.is_refused else "absent")
 
     with _releasing(cv2.VideoCapture(url.text, cv2.CAP_FFMPEG, timeouts)) as capture:
-        yield skip_warmup_frames(read_frames(capture, settings, explain), settings)
+
+        def read_clock() -> float:
+            return float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+
+        yield skip_warmup_frames(read_frames(capture, settings, explain, read_clock), settings)
 
 
 @contextmanager
@@ -103,17 +111,26 @@ def _releasing(capture: cv2.VideoCapture) -> Iterator[cv2.VideoCapture]:
 
 
 def read_frames(
-    source: VideoSource, settings: PhysicalCameraSettings, explain: Callable[[int], str]
+    source: VideoSource,
+    settings: PhysicalCameraSettings,
+    explain: Callable[[int], CameraError | str],
+    read_clock: Callable[[], float | None] = lambda: None,
 ) -> Iterator[Frame]:
     """The frames of a source at the camera's frame rate; damaged ones are left out.
 
-    CameraError, with what `explain` says of the number of frames so far, if none arrives for `start_timeout_s` or too
-    many in succession are damaged or missing.
+    `read_clock` reads the stream's time of the last frame, in seconds. CameraError, with what `explain` says of the
+    number of frames so far, if none arrives for `start_timeout_s` or too many in succession are damaged or missing.
     """
-    return limit_frame_rate(_read_all(source, settings.start_timeout_s, explain), settings.frames_per_second)
+    frames = _read_all(source, settings.start_timeout_s, explain, read_clock)
+    return limit_frame_rate(frames, settings.frames_per_second)
 
 
-def _read_all(source: VideoSource, timeout_s: float, explain: Callable[[int], str]) -> Iterator[Frame]:
+def _read_all(
+    source: VideoSource,
+    timeout_s: float,
+    explain: Callable[[int], CameraError | str],
+    read_clock: Callable[[], float | None],
+) -> Iterator[Frame]:
     frames = failures = 0
     waiting_since_s = time.monotonic()
     while failures < MAX_FAILURES and time.monotonic() - waiting_since_s < timeout_s:
@@ -123,9 +140,12 @@ def _read_all(source: VideoSource, timeout_s: float, explain: Callable[[int], st
             continue
         frames += 1
         failures = 0
-        yield Frame.of(image.astype(np.uint8, copy=False), time.monotonic())
+        yield Frame.of(image.astype(np.uint8, copy=False), time.monotonic(), read_clock())
         waiting_since_s = time.monotonic()
-    raise CameraError(explain(frames))
+    problem = explain(frames)
+    if isinstance(problem, CameraError):
+        raise problem
+    raise CameraError(problem, fault="stopped" if frames else "absent")
 
 
 def _read(source: VideoSource) -> np.ndarray | None:

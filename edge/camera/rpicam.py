@@ -77,7 +77,8 @@ def _read_frames(
             reason = "".join(last_error_line) or str(problem)
             hint = "check the camera's cable, and that `rpicam-hello --list-cameras` lists it"
             symptom = "stopped delivering frames" if number else "delivers no frames"
-            raise CameraError(f"rpicam-vid {symptom} ({reason}): {hint}") from problem
+            fault = "stopped" if number else "absent"
+            raise CameraError(f"rpicam-vid {symptom} ({reason}): {hint}", fault=fault) from problem
         gray = data[:luma_bytes].reshape(settings.height, settings.width)
         # an odd height has no chroma rows of its own
         color = None if settings.height % 2 else partial(_to_color, data.reshape(-1, settings.width))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mien.edge.vision.tracker import FaceResult
 from mien.emotions import EMOTIONS
+from mien.model.uncertainty import UNCERTAIN, shown_emotion
 
 COLORS = {
     "angry": (60, 60, 220),
@@ -17,16 +18,20 @@ COLORS = {
     "sad": (210, 130, 50),
     "surprise": (60, 130, 250),
     "neutral": (190, 190, 190),
+    UNCERTAIN: (150, 170, 170),
 }
 """BGR."""
 SKIPPED_COLOR = (130, 130, 130)
 TEXT_COLOR = (20, 20, 20)
 
 
-def annotate(image: NDArray[np.uint8], faces: Sequence[tuple[int, FaceResult]]) -> NDArray[np.uint8]:
+def annotate(
+    image: NDArray[np.uint8], faces: Sequence[tuple[int, FaceResult]], *, threshold: float = 0.0
+) -> NDArray[np.uint8]:
     """A copy of a (height, width, 3) BGR image with a box, track, emotion and confidence for each face.
 
-    Faces that were not classified, such as blurred ones, have a gray box without a label.
+    The label is `uncertain` below the threshold. Faces that were not classified, such as blurred ones, have a gray box
+    without a label.
     """
     copy = image.copy()
     scale = max(0.4, min(copy.shape[:2]) / 900)
@@ -38,8 +43,9 @@ def annotate(image: NDArray[np.uint8], faces: Sequence[tuple[int, FaceResult]]) 
             cv2.rectangle(copy, (box.left, box.top), corner, SKIPPED_COLOR, thickness)
             continue
         index = int(np.argmax(face.scores))
-        color = COLORS[EMOTIONS[index]]
-        label = f"{track} {EMOTIONS[index]} {face.scores[index]:.2f}"
+        emotion = shown_emotion(EMOTIONS[index], float(face.scores[index]), threshold)
+        color = COLORS[emotion]
+        label = f"{track} {emotion} {face.scores[index]:.2f}"
         (width, height), baseline = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
         cv2.rectangle(copy, (box.left, box.top), corner, color, thickness + 1)
         left = min(max(0, box.left), max(0, copy.shape[1] - width - 2 * thickness))

@@ -41,14 +41,17 @@ class FileClassifier:
         frames_per_second: float,
         annotated_folder: AnnotatedFolder | None,
         advance: Callable[[int], None],
+        threshold: float = 0.0,
     ) -> None:
-        """`frames_per_second` limits the frames of a video; `advance` is called with the number of frames passed."""
+        """`frames_per_second` limits the frames of a video; `advance` is called with the number of frames passed.
+        Annotated copies say `uncertain` below the threshold."""
         self._vision = vision
         self._reporting = settings.reporting
         self._camera_frames_per_second = settings.camera.frames_per_second
         self._max_frames_per_second = frames_per_second
         self._annotated_folder = annotated_folder
         self._advance = advance
+        self._threshold = threshold
         self.frames = 0
         """Frames that were read."""
         self.reported = 0
@@ -74,7 +77,7 @@ class FileClassifier:
         faces = self._vision.process_image(Frame.of(image, time.monotonic()))
         numbered_faces = list(enumerate(faces, start=1))
         if self._annotated_folder:
-            self._annotated_folder.write_image(file, annotate(image, numbered_faces))
+            self._annotated_folder.write_image(file, annotate(image, numbered_faces, threshold=self._threshold))
         for number, face in numbered_faces:
             if face.scores is not None:
                 summary = TrackSummary(track=number, scores=face.scores.tolist(), frames=1, last_face=face)
@@ -104,7 +107,7 @@ class FileClassifier:
                 yield from reporting.predictions(summaries, name)
                 if copy:
                     smoothed_faces = [_smooth(smoothed_scores, track, face) for track, face in visible_faces]
-                    copy.append(annotate(image, smoothed_faces), at_s)
+                    copy.append(annotate(image, smoothed_faces, threshold=self._threshold), at_s)
                 self._advance(video.frames_passed - frames_passed)
                 frames_passed, previous_s = video.frames_passed, at_s
             yield from reporting.predictions(tracker.finish(), name)

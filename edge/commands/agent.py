@@ -22,6 +22,7 @@ def agent(config: Annotated[Path, typer.Option("--config", help="The agent's TOM
     from mien.edge.agent_lock import agent_lock
     from mien.edge.camera.camera_manager import CameraManager
     from mien.edge.camera.factory import check_camera
+    from mien.edge.camera_lease import CameraLease
     from mien.edge.delivery.clock import Clock
     from mien.edge.delivery.outbox import Outbox, OutboxLimits
     from mien.edge.delivery.publisher import Publisher
@@ -34,11 +35,12 @@ def agent(config: Annotated[Path, typer.Option("--config", help="The agent's TOM
     from mien.edge.settings import AgentSettings
     from mien.edge.vision.factory import open_classifier, open_detector_or_fallback
     from mien.edge.vision.pipeline import VisionPipeline
+    from mien.messages.motion import MotionState
     from mien.settings.load import load_settings
 
     log = logging.getLogger("mien.edge")
     settings = load_settings(config, AgentSettings)
-    check_camera(settings.camera)
+    check_camera(settings.camera, may_be_unplugged=True)
     classifier, model_error = open_classifier(settings.model)
     detector, detector_error = open_detector_or_fallback(settings.faces)
     vision = VisionPipeline(
@@ -57,10 +59,13 @@ def agent(config: Annotated[Path, typer.Option("--config", help="The agent's TOM
     with (
         agent_lock(Path(settings.outbox)),
         Outbox(Path(settings.outbox), device=settings.device, limits=limits) as outbox,
+        CameraLease(Path(settings.outbox)) as lease,
         CameraManager(
-            settings.camera, standby=settings.camera.standby or isinstance(settings.motion, FrameDifferenceSettings)
+            settings.camera,
+            standby=settings.camera.standby or isinstance(settings.motion, FrameDifferenceSettings),
+            lease=lease,
         ) as camera_manager,
-        open_motion_sensor(settings.motion, camera_manager) as motion,
+        open_motion_sensor(settings.motion, camera_manager, on_pulse=sensor_monitor.record_pulse) as motion,
     ):
         watchdog = Watchdog(["agent", "publisher"])
         watchdog.ready()
@@ -84,6 +89,11 @@ def agent(config: Annotated[Path, typer.Option("--config", help="The agent's TOM
             build_health=health_reporter.build_health,
             heartbeat=partial(watchdog.heartbeat, "publisher"),
         ) as publisher:
+
+            def publish_motion(state: MotionState) -> None:
+                publisher.publish_motion(state)
+                lease.show_motion(is_moving=state.state == "on")
+
             Agent(
                 settings,
                 motion=motion,
@@ -92,7 +102,7 @@ def agent(config: Annotated[Path, typer.Option("--config", help="The agent's TOM
                 outbox=outbox,
                 clock=clock,
                 sensor_monitor=sensor_monitor,
-                publish_motion=publisher.publish_motion,
+                publish_motion=publish_motion,
                 record_prediction=recent_predictions.record,
                 heartbeat=partial(watchdog.heartbeat, "agent"),
             ).run(stopping)

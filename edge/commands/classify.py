@@ -34,6 +34,12 @@ def classify(
         float,
         typer.Option(min=0.01, help="Frames of a video to classify per second; by default all.", show_default=False),
     ] = 1000.0,
+    uncertain: Annotated[
+        bool,
+        typer.Option(
+            help="In lines and annotated copies, show predictions below the model's confidence threshold as uncertain."
+        ),
+    ] = True,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -48,7 +54,7 @@ def classify(
     from mien.edge.camera.video_file import VideoFile
     from mien.edge.classify.annotated_folder import AnnotatedFolder
     from mien.edge.classify.file_classifier import FileClassifier
-    from mien.edge.classify.output import print_predictions
+    from mien.edge.classify.output import OutputFormat, print_predictions
     from mien.edge.classify.summary import summarize
     from mien.edge.settings import AgentSettings
     from mien.edge.vision.factory import open_detector
@@ -73,7 +79,9 @@ def classify(
     settings = load_settings(config, AgentSettings) if config else AgentSettings(device="files")
     faces = settings.faces if config else detectors[detector or "yunet"](working_width=WORKING_WIDTH_PX, detect_every=1)
     model_file = model or (Path(settings.model) if settings.model else DEFAULT_MODEL)
-    vision = VisionPipeline(faces, detector=open_detector(faces), classifier=Classifier(model_file))
+    classifier = Classifier(model_file)
+    threshold = classifier.card.threshold.confidence if uncertain and classifier.card.threshold else 0.0
+    vision = VisionPipeline(faces, detector=open_detector(faces), classifier=classifier)
     copies = AnnotatedFolder(annotated, media.files, source=source, overwrite=overwrite) if annotated else None
     console = Console(stderr=True)
     progress = create_progress(console=console)
@@ -91,6 +99,7 @@ def classify(
         frames_per_second=frames_per_second,
         annotated_folder=copies,
         advance=lambda frames: progress.advance(task, frames),
+        threshold=threshold,
     )
     files_left_out = 0
 
@@ -116,7 +125,8 @@ def classify(
                     console.print(str(error), highlight=False, markup=False, soft_wrap=True)
 
     with progress:
-        print_predictions(predictions(), "csv" if as_csv else "json" if as_json else "lines")
+        output_format: OutputFormat = "csv" if as_csv else "json" if as_json else "lines"
+        print_predictions(predictions(), output_format, threshold=threshold)
     if not file_classifier.frames:
         raise CameraError(f"none of the {files_left_out} files in {to_text(source)} could be read: see above")
     left_out = {**vision.health().skipped, "flicker": file_classifier.brief}

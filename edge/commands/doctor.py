@@ -18,6 +18,16 @@ def doctor(
             show_default=False,
         ),
     ] = None,
+    motion: Annotated[
+        float | None,
+        typer.Option(
+            "--motion",
+            metavar="SECONDS",
+            min=0.1,
+            help="Instead, count the movements that the sensor sees for so long, while someone walks past it.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Check everything the agent needs: model, sensor, camera, disk, clock, MQTT broker.
@@ -33,6 +43,7 @@ def doctor(
     from mien.edge.health.broker_check import check_broker
     from mien.edge.health.diagnostics import run_diagnostics
     from mien.edge.health.empty_room import watch_empty_room
+    from mien.edge.health.motion_watch import watch_motion
     from mien.edge.settings import AgentSettings
     from mien.errors import ConfigurationError
     from mien.settings.load import load_settings
@@ -48,6 +59,14 @@ def doctor(
         yield ok("config", f"{config}, device {settings.device}")
         if watch_empty:
             yield from watch_empty_room(settings, watch_empty)
+        if motion:
+            if is_agent_running(Path(settings.outbox)):
+                hint = "stop it first, `sudo systemctl stop mien-agent`"
+                yield error("motion", "the agent is running and has the sensor", hint)
+                return
+            typer.echo(f"walk past the sensor; it is watched for {motion:g} s", err=True)
+            yield from watch_motion(settings, motion)
+        if watch_empty or motion:
             return
         yield from run_diagnostics(settings)
         is_running = is_agent_running(Path(settings.outbox))

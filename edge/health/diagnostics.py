@@ -15,6 +15,7 @@ import numpy as np
 from mien.checks import CheckResult, error, failed, ok, warning
 from mien.clock_sync import ask_clock_sync
 from mien.edge.camera.factory import check_camera, open_camera
+from mien.edge.camera.faults.image_checks import has_color, is_green
 from mien.edge.camera.frame import Frame
 from mien.edge.camera.frame_reader import FrameReader
 from mien.edge.camera.settings import NetworkCameraSettings
@@ -124,9 +125,13 @@ def _check_camera(settings: AgentSettings) -> Iterator[CheckResult]:
         yield warning("camera", f"{message}, too dark", "turn on a light")
     elif brightness > MAX_BRIGHTNESS:
         yield warning("camera", f"{message}, too bright", "turn the camera away from the light")
+    elif (image := frame.image).ndim == 3 and is_green(image):
+        yield warning(
+            "camera", f"{message}, but much of the image is green", "check the camera's cable and the network"
+        )
     else:
-        faces = len(open_detector(settings.faces).detect(frame.image))
-        yield ok("camera", f"{message}, faces in view: {faces}")
+        color = "" if has_color(image) else ", without color"
+        yield ok("camera", f"{message}{color}, faces in view: {len(open_detector(settings.faces).detect(image))}")
 
 
 def _check_outbox(settings: AgentSettings) -> Iterator[CheckResult]:

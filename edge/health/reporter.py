@@ -69,6 +69,7 @@ class HealthReporter:
             state="warming_up" if self._motion.is_warming_up else state,
             wakes_last_hour=self._sensor_monitor.wakes_last_hour(now_s),
             period_s=self._sensor_monitor.period_s,
+            fault=None if self._motion.is_warming_up else self._sensor_monitor.fault(now_s),
         )
 
     def _camera(self) -> CameraHealth:
@@ -77,6 +78,10 @@ class HealthReporter:
             state=self._camera_manager.state,
             failures=self._camera_manager.failures,
             error=to_short_text(self._camera_manager.error),
+            paused=self._camera_manager.is_paused,
+            fault=self._camera_manager.fault,
+            faults=self._camera_manager.fault_counts,
+            color=self._camera_manager.has_color,
         )
 
     def _machine(self) -> MachineHealth:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,8 +23,19 @@ class PirSensor:
     it used one percent of a core.
     """
 
-    def __init__(self, settings: PirSettings, pin_factory: MockFactory | None = None) -> None:
-        """Open the pin. ConfigurationError if this machine has no such pin."""
+    def __init__(
+        self,
+        settings: PirSettings,
+        pin_factory: MockFactory | None = None,
+        *,
+        on_pulse: Callable[[float], None] = lambda now_s: None,
+    ) -> None:
+        """Open the pin. ConfigurationError if this machine has no such pin.
+
+        `on_pulse` is called with the monotonic time whenever the pin goes high, in a thread of gpiozero's; never if
+        `debounce_s` is set, since short pulses are expected then.
+        """
+        self._on_pulse = on_pulse
         self._warmup_s = settings.warmup_s
         os.environ.setdefault("GPIOZERO_PIN_FACTORY", "lgpio")  # gpiozero's fallbacks do not work on a Pi 5
         self._debounce_s = settings.debounce_s
@@ -59,6 +71,8 @@ class PirSensor:
 
     def _record_rising_edge(self) -> None:
         self._rising_edge_s = time.monotonic()
+        if not self._debounce_s:
+            self._on_pulse(self._rising_edge_s)
 
     def _remaining_warmup_s(self) -> float:
         return self._warmup_s - _uptime_s()

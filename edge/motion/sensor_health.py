@@ -1,9 +1,12 @@
-"""Distinguishes a sensor that detects people from one that is stuck or triggers itself."""
+"""Distinguishes a sensor that detects people from one that is stuck, silent, loose or triggers itself."""
 
+import time
 from collections import deque
 from itertools import pairwise
 from statistics import mean, pstdev
 from typing import Literal
+
+from mien.messages.health import SensorFault
 
 from .settings import AlwaysOnSettings, MotionSettings
 
@@ -12,6 +15,12 @@ PERIODIC_WAKES = 12
 board."""
 MAX_PERIODIC_DEVIATION = 0.05
 """Standard deviation of those intervals as a fraction of their mean; for people it is 1 or more."""
+BOUNCES = 10
+BOUNCE_WINDOW_S = 10.0
+"""So many pulses in so short a time come from a loose wire or an open input: a PIR's own delays allow one in two
+seconds (HC-SR501 and AM312, data sheets)."""
+BOUNCE_NOTICE_S = 120.0
+"""They count for this long, so that two health reports say so."""
 MAX_WAKES_PER_HOUR = 10_000
 """More are not counted."""
 MAX_FAULTY_CAPTURE_S = 20.0
@@ -21,14 +30,22 @@ MAX_FAULTY_CAPTURE_S = 20.0
 class MotionSensorMonitor:
     """Monitors when a sensor wakes the agent. All times are monotonic seconds."""
 
-    def __init__(self, settings: MotionSettings) -> None:
+    def __init__(self, settings: MotionSettings, *, started_s: float | None = None) -> None:
+        """`started_s` is when the agent started; now if not given."""
         self._settings = settings
+        self._started_s = time.monotonic() if started_s is None else started_s
+        self._moved_s: float | None = None
+        """When the sensor last reported motion."""
+        self._pulses_s: deque[float] = deque(maxlen=BOUNCES)
+        self._bounced_s = float("-inf")
         self._wakes_s: deque[float] = deque(maxlen=PERIODIC_WAKES)
         self._last_hour_s: deque[float] = deque(maxlen=MAX_WAKES_PER_HOUR)
         self._moving_since_s: float | None = None
 
     def record(self, *, is_moving: bool, now_s: float) -> bool:
         """Record a reading of the sensor, whenever it is read; True if it differs from the one before."""
+        if is_moving or self._moving_since_s is not None:
+            self._moved_s = now_s
         changed = is_moving != (self._moving_since_s is not None)
         if changed and is_moving:
             self._moving_since_s = now_s
@@ -38,13 +55,30 @@ class MotionSensorMonitor:
             self._moving_since_s = None
         return changed
 
-    def state(self, now_s: float) -> Literal["ok", "stuck", "periodic"]:
-        """stuck: it reports motion without a pause for `stuck_after_s`. periodic: it wakes at regular intervals."""
+    def record_pulse(self, now_s: float) -> None:
+        """Record that the sensor's line has gone high, for however short a time; called from any thread."""
+        self._pulses_s.append(now_s)
+        if len(self._pulses_s) == BOUNCES and now_s - self._pulses_s[0] <= BOUNCE_WINDOW_S:
+            self._bounced_s = now_s
+
+    def fault(self, now_s: float) -> SensorFault | None:
+        """What is wrong with the sensor; None if nothing is."""
         if isinstance(self._settings, AlwaysOnSettings):
-            return "ok"
+            return None
+        if now_s - self._bounced_s < BOUNCE_NOTICE_S:
+            return "bouncing"
         if self._moving_since_s is not None and now_s - self._moving_since_s >= self._settings.stuck_after_s:
-            return "stuck"
-        return "periodic" if self.period_s is not None else "ok"
+            return "stuck_high"
+        if now_s - (self._started_s if self._moved_s is None else self._moved_s) >= self._settings.silent_after_s:
+            return "stuck_low" if self._moved_s is None else "silent"
+        return "periodic" if self.period_s is not None else None
+
+    def state(self, now_s: float) -> Literal["ok", "stuck", "periodic"]:
+        """stuck: the sensor reports motion that is none. periodic: it wakes the agent at regular intervals."""
+        fault = self.fault(now_s)
+        if fault == "periodic":
+            return "periodic"
+        return "stuck" if fault in ("stuck_high", "bouncing") else "ok"
 
     @property
     def period_s(self) -> float | None:

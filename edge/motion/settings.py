@@ -16,7 +16,11 @@ class CommonMotionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """End a capture after this long even if motion continues; the next one starts at once."""
     stuck_after_s: PositiveSeconds = 3600.0
     """A sensor that reports motion for this long without a pause counts as faulty, as does one that wakes the agent
-    twelve times in a row at regular intervals. The health report says so, and captures are limited to 20 s."""
+    twelve times in a row at regular intervals or whose line goes high ten times in ten seconds. The health report says
+    so, and captures are limited to 20 s."""
+    silent_after_s: PositiveSeconds = 259_200.0
+    """A sensor that has reported no motion for this long counts as faulty; the default is three days, which is longer
+    than a weekend."""
     faulty_sensor_duty: PositiveFraction = 0.2
     """Fraction of the time that the camera may run while the sensor counts as faulty."""
 

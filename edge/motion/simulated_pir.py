@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -15,9 +15,11 @@ from .settings import PirSettings, SimulatedMotionSettings
 class SimulatedPirSensor(PirSensor):
     """A PIR on gpiozero's mock pin, driven by `motion.intervals_s`: everything is real except the wire."""
 
-    def __init__(self, settings: SimulatedMotionSettings) -> None:
+    def __init__(
+        self, settings: SimulatedMotionSettings, *, on_pulse: Callable[[float], None] = lambda now_s: None
+    ) -> None:
         factory, pir = MockFactory(), PirSettings(warmup_s=0.0)
-        super().__init__(pir, factory)
+        super().__init__(pir, factory, on_pulse=on_pulse)
         self._pin: MockPin = factory.pin(pir.pin)
         self._settings = settings
         self._closing = threading.Event()

@@ -20,8 +20,8 @@ NOISE_KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 MOUTH = slice(31, 44), slice(14, 34)
 EYES = slice(13, 25), slice(8, 40)
 """Rows and columns of a preprocessed crop in which they are."""
-TEXTURE_SIGMA_PX = 1.0
-"""Blurred by this, noise is no texture."""
+TEXTURE_KERNEL = cv2.getGaussianKernel(7, 1.0, cv2.CV_32F)
+"""Blurred by one pixel (standard deviation), noise is no texture."""
 
 
 def check_face(face: Face, settings: FaceSettings) -> Reason | None:
@@ -63,15 +63,19 @@ def turn(face: Face) -> float:
 def signal_to_noise(preprocessed: NDArray[np.uint8]) -> float:
     """The contrast of a preprocessed crop, (48, 48), in multiples of its noise; low in the dark, where a camera's noise
     is all that is left."""
-    differences = cv2.filter2D(preprocessed, cv2.CV_32F, NOISE_KERNEL)[1:-1, 1:-1]
-    noise = math.sqrt(math.pi / 2) / 6 * float(np.abs(differences).mean())
-    contrast = float(preprocessed.std())
+    differences = cv2.filter2D(preprocessed, cv2.CV_16S, NOISE_KERNEL)[1:-1, 1:-1]
+    noise = math.sqrt(math.pi / 2) / 6 * cv2.norm(differences, cv2.NORM_L1) / differences.size
+    contrast = float(cv2.meanStdDev(preprocessed)[1][0, 0])
     return math.sqrt(max(0.0, contrast**2 - noise**2)) / max(noise, 1e-3)
 
 
 def mouth_texture(preprocessed: NDArray[np.uint8]) -> float:
     """The texture around the mouth of a preprocessed crop, (48, 48), in multiples of that around the eyes; low under a
     medical mask or a scarf. It does not tell a hand or a patterned scarf from a mouth, and sunglasses raise it."""
-    smooth = cv2.GaussianBlur(preprocessed, (0, 0), TEXTURE_SIGMA_PX)
-    texture = np.abs(cv2.Sobel(smooth, cv2.CV_32F, 1, 0)) + np.abs(cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
-    return float(texture[MOUTH].mean()) / max(float(texture[EYES].mean()), 1e-3)
+    smooth = cv2.sepFilter2D(preprocessed, cv2.CV_8U, TEXTURE_KERNEL, TEXTURE_KERNEL)
+    gradients = cv2.Sobel(smooth, cv2.CV_16S, 1, 0), cv2.Sobel(smooth, cv2.CV_16S, 0, 1)
+    mouth, eyes = (
+        sum(cv2.norm(gradient[area], cv2.NORM_L1) for gradient in gradients) / gradients[0][area].size
+        for area in (MOUTH, EYES)
+    )
+    return mouth / max(eyes, 1e-3)

@@ -94,7 +94,9 @@ class VisionPipeline:
             reason = check_crop(preprocessed, self._settings)
             if reason is None:
                 predictions = [self._classifier.predict(preprocessed[:, ::step]) for step in column_steps]
-                scores = np.asarray(np.mean(predictions, axis=0), np.float32)
+                scores = (
+                    predictions[0] if len(predictions) == 1 else np.asarray(np.mean(predictions, axis=0), np.float32)
+                )
                 self._inference_ms.append((time.perf_counter() - start_s) * 1000)
                 self._faces += 1
         if reason is not None:

@@ -121,12 +121,11 @@ class SceneChanges:
         now = self._smoothed[before.rows, before.columns]
         if now.shape != before.image.shape:
             return True
-        squares = (now - _match_lighting(before.image, now)) ** 2
-        gradient_x = cv2.Sobel(now, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
-        gradient_y = cv2.Sobel(now, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
-        expected = self._variance[_brightness_bin(now)]
-        expected = expected + VIBRATION_PX**2 * (gradient_x**2 + gradient_y**2)
-        ratios = _block_means(squares) / _block_means(expected)
+        variance_at = np.repeat(self._variance, 256 // BRIGHTNESS_BINS)
+        expected = cv2.LUT(now.astype(np.uint8), variance_at).astype(np.float32, copy=False)
+        for dx, dy in ((1, 0), (0, 1)):
+            cv2.accumulateSquare(cv2.Sobel(now, cv2.CV_32F, dx, dy, ksize=3, scale=VIBRATION_PX / 8), expected)
+        ratios = _block_means(_squared_differences(before.image, now)) / _block_means(expected)
         return bool(ratios.max() > MAX_BLOCK_RATIO or ratios.mean() > MAX_MEAN_RATIO)
 
     def _measure_noise(self, smoothed: NDArray[np.float32], now_s: float) -> None:
@@ -149,25 +148,26 @@ def _measure_variance(one: NDArray[np.float32], other: NDArray[np.float32]) -> N
     """
     height, width = (length // BLOCK_PX * BLOCK_PX for length in one.shape)
     one, other = one[:height, :width], other[:height, :width]
-    variances = _block_means((other - _match_lighting(one, other)) ** 2)
-    bins = _brightness_bin(_block_means(other))
+    variances = _block_means(_squared_differences(one, other))
+    bins = _block_means(other).astype(np.uint8) // (256 // BRIGHTNESS_BINS)
     is_noisy = variances > 1e-3
-    overall = float(np.median(variances[is_noisy])) if is_noisy.any() else 0.0
+    overall = _median(variances[is_noisy]) if is_noisy.any() else 0.0
     result = np.full(BRIGHTNESS_BINS, overall, np.float32)
     for number in range(BRIGHTNESS_BINS):
         of_bin = variances[is_noisy & (bins == number)]
         if len(of_bin) >= MIN_BLOCKS:
-            result[number] = np.median(of_bin)
+            result[number] = _median(of_bin)
     return np.clip(result, MIN_NOISE**2, MAX_NOISE**2)
 
 
-def _match_lighting(image: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The image with the gain and offset that bring it nearest to the target, by least squares."""
-    mean, target_mean = float(image.mean()), float(target.mean())
-    centered = image - mean
-    power = float((centered**2).mean())
-    gain = float((centered * (target - target_mean)).mean()) / power if power > 1.0 else 1.0
-    return np.asarray(centered * np.float32(min(2.0, max(0.5, gain))) + np.float32(target_mean), np.float32)
+def _squared_differences(image: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of each pixel, once the image has the gain and offset that bring it nearest to the target, by least squares."""
+    means, deviations = cv2.meanStdDev(image)
+    mean, power, target_mean = float(means[0, 0]), float(deviations[0, 0]) ** 2, cv2.mean(target)[0]
+    covariance = cv2.mean(cv2.multiply(image, target))[0] - mean * target_mean
+    gain = min(2.0, max(0.5, covariance / power)) if power > 1.0 else 1.0
+    differences = cv2.addWeighted(target, 1.0, image, -gain, gain * mean - target_mean)
+    return cv2.multiply(differences, differences).astype(np.float32, copy=False)
 
 
 def _block_means(image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -176,5 +176,7 @@ def _block_means(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
 
 
-def _brightness_bin(image: NDArray[np.float32]) -> NDArray[np.intp]:
-    return np.asarray(np.clip(image * (BRIGHTNESS_BINS / 256), 0, BRIGHTNESS_BINS - 1), np.intp)
+def _median(values: NDArray[np.float32]) -> float:
+    """The upper one of two; in a fifth of the time of NumPy's median."""
+    middle = values.size // 2
+    return float(np.partition(values, middle)[middle])

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.face_detection.box import Region
+from mien.face_detection.halving import halve
 
 WIDTH_PX = 80
 """Frames are compared at this width: camera noise averages out, and a face across the room still covers some pixels."""
@@ -34,13 +35,14 @@ class SceneMotion:
         """
         height, width = gray.shape
         size = WIDTH_PX, max(1, round(height * WIDTH_PX / width))
-        small = cv2.resize(gray, size, interpolation=cv2.INTER_AREA).astype(np.int16)
+        halved, _ = halve(gray, max(size))
+        small = cv2.resize(halved, size, interpolation=cv2.INTER_AREA).astype(np.int16)
         previous, self._previous = self._previous, small
         if previous is None or previous.shape != small.shape:
             return False
         change = small - previous
-        change = np.abs(change - np.int16(np.median(change[::2, ::2])))
-        median = float(np.median(change[::2, ::2]))
+        change = np.abs(change - _median(change))
+        median = _median(change)
         if median >= MIN_CHANGE:
             return True
         has_moved = change >= max(MIN_CHANGE, MIN_NOISE_RATIO * median)
@@ -49,3 +51,9 @@ class SceneMotion:
             rows = slice(max(0, round(top * scale)), max(0, round((top + region_height) * scale)))
             has_moved[rows, max(0, round(left * scale)) : max(0, round((left + region_width) * scale))] = False
         return int(np.count_nonzero(has_moved)) >= MIN_PIXELS
+
+
+def _median(change: NDArray[np.int16]) -> np.int16:
+    """Of every fourth pixel, the upper one of two; in a fifth of the time of NumPy's median."""
+    values = change[::2, ::2].ravel()
+    return np.int16(np.partition(values, values.size // 2)[values.size // 2])

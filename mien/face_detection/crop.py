@@ -26,7 +26,7 @@ def crop_face(gray: NDArray[np.uint8], face: Face) -> NDArray[np.uint8]:
     center_x, center_y = box.left + (box.side - 1) / 2, box.top + (box.side - 1) / 2
     reach = math.ceil(box.side * math.sqrt(0.5)) + 1
     left, top = max(0, math.floor(center_x) - reach), max(0, math.floor(center_y) - reach)
-    part = np.ascontiguousarray(gray[top : math.ceil(center_y) + reach, left : math.ceil(center_x) + reach])
+    part = gray[top : math.ceil(center_y) + reach, left : math.ceil(center_x) + reach]
     matrix = np.asarray(cv2.getRotationMatrix2D((center_x - left, center_y - top), roll, 1.0), np.float64)
     matrix[:, 2] += (box.side - 1) / 2 - np.array([center_x - left, center_y - top])
     size = box.side, box.side

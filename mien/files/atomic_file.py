@@ -26,6 +26,7 @@ def atomic_write(path: Path, *, mode: int | None = None) -> Iterator[Path]:
         if mode is not None:
             os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
         yield temporary
+        _keep_owner(temporary, path)
         move_into_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -51,6 +52,13 @@ def move_into_place(temporary: Path, path: Path) -> None:
     except OSError as error:
         if error.errno != errno.EINVAL:  # some network file systems cannot flush a folder
             raise
+
+
+def _keep_owner(temporary: Path, path: Path) -> None:
+    """Give a file that root writes to the owner of the one that it replaces: its program must go on reading it."""
+    if os.geteuid() == 0 and path.exists():
+        status = path.stat()
+        os.chown(temporary, status.st_uid, status.st_gid)
 
 
 def _flush(path: Path) -> None:

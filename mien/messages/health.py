@@ -20,6 +20,20 @@ SkipReason = Literal["small", "cut_off", "turned", "dark", "blurred", "covered",
 that were not made of faces that never move; all others count faces in single frames that could not be read."""
 SKIP_REASONS: tuple[SkipReason, ...] = get_args(SkipReason)
 MAX_SKIP_REASONS = 16
+CameraFault = Literal[
+    "absent", "refused", "stopped", "black", "green", "frozen", "exposure", "resized", "time_jump"
+]  # fmt: skip
+"""absent: no frames since it was opened. refused: it wants another user or password. stopped: no more frames. black,
+green: all or much of the image is. frozen: the same image again and again. exposure: the brightness jumps. resized: the
+image has another size than before. time_jump: the stream's clock has gone back."""
+CAMERA_FAULTS: tuple[CameraFault, ...] = get_args(CameraFault)
+MAX_CAMERA_FAULTS = 16
+SensorFault = Literal["stuck_high", "stuck_low", "bouncing", "silent", "periodic"]
+"""stuck_high: motion without a pause. stuck_low: no signal since the agent started. bouncing: signals faster than a
+sensor's. silent: no signal for days, as there were before. periodic: signals at regular intervals."""
+SENSOR_FAULTS: tuple[SensorFault, ...] = get_args(SensorFault)
+SensorState = Literal["warming_up", "ok", "stuck", "periodic"]
+SENSOR_STATES: tuple[SensorState, ...] = get_args(SensorState)
 
 
 class OutboxHealth(Struct, frozen=True, kw_only=True):
@@ -56,11 +70,13 @@ class SensorHealth(Struct, frozen=True, kw_only=True):
     """The sensor that wakes the device."""
 
     kind: Kind
-    state: Literal["warming_up", "ok", "stuck", "periodic"]
+    state: SensorState
     """stuck: it reports motion without a pause. periodic: it wakes the device at regular intervals."""
     wakes_last_hour: Count
     period_s: float | None
     """The interval, if it is periodic."""
+    fault: Kind | None = None
+    """What is wrong with it, of SENSOR_FAULTS or what a newer release adds; None if nothing is."""
 
 
 class CameraHealth(Struct, frozen=True, kw_only=True):
@@ -72,6 +88,15 @@ class CameraHealth(Struct, frozen=True, kw_only=True):
     """Since the agent started."""
     error: ShortText
     """Why it fails; empty if it works."""
+    paused: bool = False
+    """Whether `mien aim` on the device has it: no observations are made meanwhile."""
+    fault: Kind | None = None
+    """What is wrong now or was in the last two minutes, of CAMERA_FAULTS or what a newer release adds; None if nothing
+    is. While `state` is not failing, the camera delivers images."""
+    faults: Annotated[dict[Kind, Count], Meta(max_length=MAX_CAMERA_FAULTS)] = {}
+    """How often each has begun since the agent started."""
+    color: bool | None = None
+    """Whether its images have color, which they have not by infra-red light; None before the first image."""
 
 
 class VisionHealth(Struct, frozen=True, kw_only=True):

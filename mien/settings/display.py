@@ -73,13 +73,21 @@ def _other_kind_lines(union: TaggedUnion, kind: str, shown_kind: str) -> list[st
     if kind == shown_kind:
         return []
     own, missing = union.differing_fields(kind, shown_kind)
-    defaults = {field.name: field.default for field in msgspec.structs.fields(union.kinds[kind])}
+    defaults = {field.name: _default(field) for field in msgspec.structs.fields(union.kinds[kind])}
     without = f", without {_enumerate(missing)}" if missing else ""
     lines = [f'With {union.tag_field} = "{kind}"{without}{":" if own else "."}']
     for name in own:
-        value = None if defaults[name] is msgspec.NODEFAULT else defaults[name]
-        lines += [f"    {line}" for line in _field_lines(union.kinds[kind], name, value, width=COMMENT_WIDTH - 6)]
+        lines += [
+            f"    {line}" for line in _field_lines(union.kinds[kind], name, defaults[name], width=COMMENT_WIDTH - 6)
+        ]
     return ["", *(f"# {line}" for line in lines)]
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    """None if there is none."""
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return None if field.default is msgspec.NODEFAULT else field.default
 
 
 def _field_lines(struct: type[Struct], name: str, value: Any, *, width: int = COMMENT_WIDTH) -> list[str]:

@@ -4,7 +4,7 @@ import difflib
 import re
 import tomllib
 import typing
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -65,13 +65,24 @@ def _check_keys(
     known = [*([union.tag_field] if union else []), *field_types(struct)]
     prefix = f"{table}." if table else ""
     completed = {}
-    for key, value in values.items():
+    for key, value in _rename_former_keys(values, struct).items():
         if key not in known:
             other_kind = union and _other_kind_hint(union, tag_of(struct), key)
             hint = other_kind or _misspelling_hint(key, known, prefix)
             raise ConfigurationError(f"{source}: unknown key {prefix}{key}: {hint}")
         completed[key] = _check_table(value, struct, key, source) if isinstance(value, dict) else value
     return completed
+
+
+def _rename_former_keys(values: dict[str, Any], struct: type[Struct]) -> dict[str, Any]:
+    """The values under today's names: FORMER_KEYS of the struct has those of earlier releases, with former values."""
+    former: dict[str, tuple[str, dict[Any, Any]]] = getattr(struct, "FORMER_KEYS", {})
+    renamed = {}
+    for key, value in values.items():
+        name, choices = former.get(key, (key, {}))
+        if name == key or name not in values:
+            renamed[name] = choices.get(value, value) if isinstance(value, Hashable) else value
+    return renamed
 
 
 def _check_table(values: dict[str, Any], struct: type[Struct], name: str, source: str) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from mien.edge.vision.factory import open_detector
 from mien.edge.vision.pipeline import VisionPipeline
 from mien.edge.vision.settings import HaarSettings
 from mien.face_detection.haar import HaarDetector
-from mien.messages.health import Health, decode_health
+from mien.messages.health import CameraHealth, Health, decode_health
 from mien.messages.observation import Observation, decode_observation
 from mien.model.classifier import Classifier
 from mien.mqtt.connection import Connection
@@ -116,6 +116,27 @@ def test_a_stuck_sensor_is_reported_and_observing_continues_at_a_lower_duty(tmp_
         wait_for(lambda: (sensor := device.health().sensor) is not None and sensor.state == "stuck", 30)
         count = len(device.observations())
         wait_for(lambda: len(device.observations()) > count, 60)
+
+
+def test_a_camera_that_is_taken_away_and_put_back_is_named_in_health(tmp_path: Path) -> None:
+    camera = DemoCameraSettings(frames_per_second=20, faults=[(2.0, 5.0, "unplugged")])
+    device = Device(make_settings(tmp_path, camera=camera), Clock("trusted"))
+
+    def reported() -> CameraHealth:
+        report = device.health().camera
+        assert report is not None
+        return report
+
+    with device.running():
+        wait_for(lambda: reported().state == "failing", 30)
+        assert reported().fault in ("stopped", "absent")
+        assert "unplugged: wait, or change camera.faults" in reported().error
+        count = len(device.observations())
+        wait_for(lambda: reported().state == "on" and len(device.observations()) > count, 60)
+        assert reported().fault in ("stopped", "absent")  # for two minutes more
+        assert (reported().error, reported().color) == ("", True)
+        assert sum(reported().faults.values()) >= 1
+        assert reported().failures <= 3  # 1, 2 and 4 s apart
 
 
 def test_a_clock_that_jumps_back_does_not_change_the_order(tmp_path: Path) -> None:

@@ -74,7 +74,8 @@ def test_the_server_s_units_start_with_the_system(folder: Path, server: ServerFo
     root = folder / "server-root"
     units = root / "etc" / "systemd" / "system"
     units.mkdir(parents=True)
-    copy, enable = (line.removeprefix("sudo ") for line in documented_lines() if line.startswith("sudo "))
+    by_hand = ("sudo install ", "sudo systemctl ")
+    copy, enable = (line.removeprefix("sudo ") for line in documented_lines() if line.startswith(by_hand))
     copy = copy.replace("~/server", str(server.path)).replace(" /etc/systemd/system/", f" {units}/")
     subprocess.run(["sh", "-c", copy], check=True)
     subprocess.run(["sh", "-c", enable.replace("enable --now", f"--root={root} enable")], check=True)

@@ -36,13 +36,18 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_contains_every_source_file_and_the_model(wheel: Path) -> None:
-    expected = {"mien/model/default.tflite", "mien/py.typed", "mien/trainer/report/report.html"}
+    expected = {
+        "mien/model/default.tflite",
+        "mien/py.typed",
+        "mien/troubleshooting.md",
+        "mien/trainer/report/report.html",
+    }
     yunet = ("face_detection_yunet_2023mar.onnx", "YUNET_LICENSE_APACHE", "YUNET_LICENSE_MIT")
     expected |= {f"mien/face_detection/{name}" for name in yunet}
     expected |= {"mien/edge/camera/portrait.jpg", "mien/edge/camera/portrait.txt", "mien/deploy/installer/install.sh"}
     server = ("Dockerfile", "compose.yaml", "datasette.yaml", "privacy_notice.html", "prometheus-rules.yaml")
     expected |= {f"mien/deploy/server/{name}" for name in server}
-    for folder in ("broker/web/static", "deploy/server/grafana", "deploy/packaging/locks"):
+    for folder in ("broker/web/static", "edge/aim/static", "deploy/server/grafana", "deploy/packaging/locks"):
         expected |= {f"mien/{folder}/{file.name}" for file in (ROOT / folder).iterdir()}
     for folder in ("mien", "edge", "trainer", "broker", "deploy"):
         for file in (ROOT / folder).rglob("*.py"):

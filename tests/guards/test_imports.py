@@ -26,11 +26,16 @@ DIRECTIONS = {
     "mien/network": {"mien"},
     "mien/settings": {"mien", "mien/files"},
     "mien/tls": {"mien"},
-    "edge/camera": {"edge"},
+    "edge/camera/faults": set(),
+    "edge/camera/network": set(),
+    "edge/aim": {"edge", "edge/camera", "edge/motion", "edge/vision", "edge/health"},
+    "edge/camera": {"edge", "edge/camera/faults", "edge/camera/network"},
     "edge/motion": {"edge", "edge/camera"},
     "edge/vision": {"edge", "edge/camera"},
     "edge/delivery": {"edge"},
-    "edge/health": {"edge", "edge/camera", "edge/motion", "edge/vision", "edge/delivery"},
+    "edge/health": {
+        *("edge", "edge/camera", "edge/camera/faults", "edge/motion", "edge/vision", "edge/delivery"),
+    },
     "edge/classify": {"edge", "edge/camera", "edge/vision"},
     "trainer/data": {"trainer"},
     "trainer/models": {"trainer"},
@@ -54,6 +59,7 @@ DIRECTIONS = {
     "deploy/device": {"deploy", "deploy/packaging"},
     "deploy/server": {"deploy", "deploy/packaging"},
     "deploy/backup": {"deploy", "deploy/server"},
+    "deploy/host": {"deploy", "deploy/backup", "deploy/installer", "deploy/packaging", "deploy/server"},
 }
 """Which packages of its own room a package may import, beside itself. The command line (a room's own folder and its
 `commands`) may import all of its room; all rooms may import `mien`, which imports none of them."""

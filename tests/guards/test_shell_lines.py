@@ -12,7 +12,13 @@ from mien.cli import create_app
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "deploy" / "README.md", ROOT / "trainer" / "LOG.md"]
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        ROOT / "deploy" / "README.md",
+        ROOT / "trainer" / "LOG.md",
+        ROOT / "mien" / "troubleshooting.md",
+    ]
 )
 SCRIPTS = sorted((ROOT / "trainer" / "runs").rglob("*.sh"))
 

@@ -29,6 +29,8 @@ class PostgreSQL:
     """initdb's options for authentication."""
     options: tuple[str, ...] = ()
     """Further settings of the server, as NAME=VALUE."""
+    address: str = "127.0.0.1"
+    """Of the loopback interface."""
     _process: subprocess.Popen[bytes] | None = None
 
     def create(self) -> Self:
@@ -44,7 +46,8 @@ class PostgreSQL:
 
     def start(self) -> Self:
         """Start the server and wait until it accepts connections."""
-        options = [f"port={self.port}", f"unix_socket_directories={self.folder}", "fsync=off", "log_min_messages=fatal"]
+        options = [f"listen_addresses={self.address}", f"port={self.port}"]
+        options += [f"unix_socket_directories={self.folder}", "fsync=off", "log_min_messages=fatal"]
         flags = [flag for option in [*options, *self.options] for flag in ("-c", option)]
         self._process = subprocess.Popen(
             [_find_program("postgres"), "-D", str(self.folder / "data"), *flags],
@@ -63,23 +66,40 @@ class PostgreSQL:
 
     def database(self, name: str, options: str = "") -> str:
         """Create an empty database and return its URL."""
-        self._execute(f'CREATE DATABASE "{name}" {options}')
+        self.execute(f'CREATE DATABASE "{name}" {options}')
         return self.url(name)
 
     def url(self, database: str) -> str:
-        return f"postgresql://mien@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://mien@{self.address}:{self.port}/{database}"
 
-    def _execute(self, statement: str) -> None:
+    def execute(self, statement: str, database: str = "postgres") -> None:
+        """Run a statement as the server's owner, outside of a transaction."""
         engine = create_engine(
-            f"postgresql+psycopg://mien@/postgres?host={self.folder}&port={self.port}",
+            f"postgresql+psycopg://mien@/{database}?host={self.folder}&port={self.port}",
             isolation_level="AUTOCOMMIT",
             poolclass=NullPool,
         )
         with engine.connect() as connection:
             connection.execute(text(statement))
 
+    def create_standby(self, standby: "PostgreSQL") -> "PostgreSQL":
+        """Copy this server to `standby`, which has another address, and start it as a streaming replica."""
+        standby.folder.chmod(0o700)
+        if (user := self._user()) is not None:
+            shutil.chown(standby.folder, user, user)
+        source = ["-h", str(self.folder), "-p", str(self.port), "-U", "mien", "--checkpoint=fast", "--no-sync"]
+        target = ["--write-recovery-conf", "-D", str(standby.folder / "data")]
+        subprocess.run([_find_program("pg_basebackup"), *source, *target], check=True, user=user, cwd=standby.folder)
+        standby.port = self.port
+        return standby.start()
+
+    def promote(self) -> None:
+        """Make a replica the primary server."""
+        command = [_find_program("pg_ctl"), "promote", "--silent", "-D", str(self.folder / "data")]
+        subprocess.run(command, check=True, user=self._user(), cwd=self.folder)
+
     def _is_up(self) -> bool:
-        pg_isready = [_find_program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        pg_isready = [_find_program("pg_isready"), "-q", "-h", self.address, "-p", str(self.port)]
         return subprocess.run(pg_isready, check=False).returncode == 0
 
     @staticmethod

@@ -20,6 +20,11 @@ IMPLIED = {"ProtectClock": "@clock", "ProtectKernelLogs": "syslog", "ProtectKern
 
 def run_in_sandbox(unit: str, command: list[str]) -> subprocess.CompletedProcess[str]:
     """Run a command as the unit's processes run; skips the test without libseccomp and systemd's own tables."""
+    return subprocess.run(sandboxed(unit, command), capture_output=True, text=True, timeout=60, check=False)
+
+
+def sandboxed(unit: str, command: list[str]) -> list[str]:
+    """The command that runs a command so; skips the test without libseccomp and systemd's own tables."""
     try:
         sets = _read_sets()
     except FileNotFoundError:
@@ -27,8 +32,7 @@ def run_in_sandbox(unit: str, command: list[str]) -> subprocess.CompletedProcess
     if ctypes.util.find_library("seccomp") is None:
         pytest.skip("libseccomp is not installed: make system")
     allowed, refused = _read_filters(unit, sets)
-    arguments = [sys.executable, __file__, ",".join(sorted(allowed)), ",".join(sorted(refused)), *command]
-    return subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    return [sys.executable, __file__, ",".join(sorted(allowed)), ",".join(sorted(refused)), *command]
 
 
 def _read_sets() -> dict[str, set[str]]:

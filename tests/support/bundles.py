@@ -1,12 +1,15 @@
-"""Bundles for this machine, and a service in systemd's place."""
+"""Bundles and releases for this machine, accounts, and services in systemd's place."""
 
 import hashlib
 import json
+import os
 import platform
+import pwd
 import shutil
+import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sd_cards import write_stub_packages
@@ -73,3 +76,89 @@ def bundle_factory(parent: Path, server: ServerFolder) -> BundleFactory:
         return Bundle(folder)
 
     return make
+
+
+RELEASE_SCRIPT = """\
+#!/bin/sh
+test "$1 $2" = "db migrate" || exit 2
+{migration}
+"""
+
+
+class OwnAccount:
+    """Who runs the tests, in the place of an account of the system's."""
+
+    def __init__(self) -> None:
+        self.name = pwd.getpwuid(os.geteuid()).pw_name
+        self.calls: list[str] = []
+
+    def create(self) -> None:
+        self.calls.append("create")
+
+    def ids(self) -> tuple[int, int]:
+        return os.geteuid(), os.getegid()
+
+    def run(self, command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def remove(self) -> None:
+        self.calls.append("remove")
+
+
+class FakeServices:
+    """In systemd's place: records the calls; a unit is active unless its release fails."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.failing: set[str] = set()
+        """Releases whose units fail."""
+        self.release: Callable[[], str | None] = lambda: None
+
+    def enable(self, units: Sequence[str]) -> None:
+        self.calls.append(f"enable {' '.join(units)}")
+
+    def restart(self, units: Sequence[str]) -> None:
+        self.calls.append(f"restart {' '.join(units)}")
+
+    def stop(self, units: Sequence[str]) -> None:
+        self.calls.append(f"stop {' '.join(units)}")
+
+    def disable(self, units: Sequence[str]) -> None:
+        self.calls.append(f"disable {' '.join(units)}")
+
+    def reload(self) -> None:
+        self.calls.append("reload")
+
+    def state(self, unit: str) -> str:
+        return "failed" if self.release() in self.failing else "active"
+
+
+class StubRelease:
+    """A release whose `mien` is a script; it migrates a log by `migration`, shell commands with the log as $4."""
+
+    def __init__(self, name: str, *, extras: Sequence[str] = ("dashboard",), migration: str = "") -> None:
+        self._name = name
+        self._extras = frozenset(extras)
+        self._migration = migration
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def extras(self) -> frozenset[str]:
+        return self._extras
+
+    def check(self) -> None:
+        pass
+
+    def build(self, folder: Path, home: Path) -> None:
+        (folder / "bin").mkdir(parents=True)
+        program = folder / "bin" / "mien"
+        program.write_text(RELEASE_SCRIPT.format(migration=self._migration))
+        program.chmod(0o755)
+
+
+def are_active(data: Path, program: Path, account: object, units: list[str]) -> dict[str, Callable[[], bool]]:
+    """Ready is what is active."""
+    return dict.fromkeys(units, lambda: True)

@@ -25,14 +25,29 @@ TRIXIE_FILES = BOOKWORM_FILES | {
 }
 
 
-def create_sd_card_image(path: Path, files: dict[str, bytes], *, mebibytes: int = 300, has_gpt: bool = False) -> Path:
-    """An SD card's image: a partition table, a FAT32 partition with these files, and a Linux partition."""
+def create_sd_card_image(
+    path: Path,
+    files: dict[str, bytes],
+    *,
+    mebibytes: int = 300,
+    has_gpt: bool = False,
+    disk_id: int = 0,
+    root_filesystem: Path | None = None,
+) -> Path:
+    """An SD card's image: a partition table, a FAT32 partition with these files, and a Linux partition.
+
+    The Linux partition is empty unless `root_filesystem` is a file with its content; `disk_id` is what PARTUUID= of the
+    kernel command line begins with, in an MBR.
+    """
     sectors = mebibytes * 2048
+    linux_sectors = 8192 if root_filesystem is None else root_filesystem.stat().st_size // 512
     with path.open("wb") as image:
-        image.truncate((FIRST_SECTOR + sectors + 8192) * 512)
-        image.write(
-            _gpt(sectors) if has_gpt else _mbr((0x0C, FIRST_SECTOR, sectors), (0x83, FIRST_SECTOR + sectors, 8192))
-        )
+        image.truncate((FIRST_SECTOR + sectors + linux_sectors) * 512)
+        partitions = (0x0C, FIRST_SECTOR, sectors), (0x83, FIRST_SECTOR + sectors, linux_sectors)
+        image.write(_gpt(sectors) if has_gpt else _mbr(*partitions, disk_id=disk_id))
+    if root_filesystem is not None:
+        copy = [f"if={root_filesystem}", f"of={path}", "bs=1M", f"seek={(FIRST_SECTOR + sectors) // 2048}"]
+        subprocess.run(["dd", *copy, "conv=notrunc,sparse", "status=none"], check=True)
     partition = ["-i", f"{path}@@{FIRST_SECTOR * 512}"]
     # without -v: fsck complains about a label that differs from the one in the root folder
     subprocess.run(["mformat", *partition, "-F", "-T", str(sectors), "-h", "64", "-s", "32", "::"], check=True)
@@ -41,10 +56,10 @@ def create_sd_card_image(path: Path, files: dict[str, bytes], *, mebibytes: int 
     return path
 
 
-def _mbr(*partitions: tuple[int, int, int]) -> bytes:
+def _mbr(*partitions: tuple[int, int, int], disk_id: int = 0) -> bytes:
     """A master boot record with partitions by type, first sector and number of sectors."""
     entries = b"".join(struct.pack("<B3sB3sII", 0, b"", kind, b"", *place) for kind, *place in partitions)
-    return bytes(446) + entries.ljust(64, b"\0") + b"\x55\xaa"
+    return bytes(440) + struct.pack("<IH", disk_id, 0) + entries.ljust(64, b"\0") + b"\x55\xaa"
 
 
 def _gpt(sectors: int) -> bytes:

@@ -46,6 +46,9 @@ def train(
     from mien.trainer.data.load import load_dataset
     from mien.trainer.data.split import split_held_out
     from mien.trainer.models.inference import load_keras_model
+    from mien.trainer.models.networks import NETWORKS
+    from mien.trainer.models.pretrained import load_backbone_weights
+    from mien.trainer.recipe_check import check_recipe
     from mien.trainer.recipe_file import compose_recipe, continue_recipe
     from mien.trainer.report.terminal import print_evaluation
     from mien.trainer.run_folder import RunFolder
@@ -67,15 +70,12 @@ def train(
         recipe = compose_recipe(recipe_file, options, run)
         if recipe.mixed_precision is None:
             recipe = msgspec.structs.replace(recipe, mixed_precision=bool(list_accelerators()))
-    if recipe.network == "hero" and recipe.init_from:
-        raise UsageError(
-            "HERO's three networks start from random weights: leave --init-from out, or train hero-1 to hero-3"
-        )
-    if recipe.labels != "fer" and ferplus is None:
-        raise UsageError(f"{recipe.labels} labels need FER+: give --ferplus the path of fer2013new.csv")
+    check_recipe(recipe, has_ferplus=ferplus is not None)
     for model_file in (recipe.init_from, recipe.teacher):
         if model_file:
             load_keras_model(run_folder.locate(model_file))  # finds a wrong path before the folder is created
+    if recipe.backbone_weights:
+        load_backbone_weights(NETWORKS[recipe.network](), run_folder.locate(recipe.backbone_weights))
     images = load_dataset(data, ferplus)
     if images.test_only:
         raise DataError(

@@ -28,3 +28,13 @@ def split_held_out(data: Dataset, *, seed: int) -> tuple[Dataset, Dataset]:
     if not held_out.any() or not train_set.any():
         raise DataError(f"{data.name} has too few Training images that occur in no other split: add images")
     return training.select(train_set), training.select(held_out)
+
+
+def split_labelled(data: Dataset, share: float, *, seed: int) -> tuple[Dataset, Dataset]:
+    """Split a dataset into those whose labels count, a `share` of each emotion (at least one), and the others."""
+    random = np.random.default_rng((seed, len(data), 2))
+    labelled = np.zeros(len(data), np.bool_)
+    for label in np.unique(data.labels):
+        (indices,) = np.nonzero(data.labels == label)
+        labelled[random.permutation(indices)[: max(1, round(share * len(indices)))]] = True
+    return data.select(labelled), data.select(~labelled)

@@ -1,4 +1,4 @@
-"""What a network learns to predict: FER-2013's labels, FER+'s votes, or half of each."""
+"""What a network learns to predict: FER-2013's labels, FER+'s votes, or half of each, and labels smoothed."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,21 @@ from mien.errors import DataError
 from mien.trainer.recipe import LabelSource
 
 from .dataset import Dataset
+
+PEOPLE_S_VOTES = np.array(
+    [
+        [0.406, 0.045, 0.024, 0.048, 0.109, 0.068, 0.301],
+        [0.204, 0.308, 0.030, 0.040, 0.211, 0.034, 0.172],
+        [0.096, 0.017, 0.140, 0.041, 0.239, 0.156, 0.312],
+        [0.005, 0.002, 0.003, 0.878, 0.006, 0.031, 0.074],
+        [0.038, 0.012, 0.012, 0.023, 0.437, 0.019, 0.458],
+        [0.019, 0.005, 0.082, 0.085, 0.020, 0.681, 0.108],
+        [0.017, 0.006, 0.003, 0.090, 0.104, 0.019, 0.762],
+    ],
+    np.float32,
+)
+"""What ten people saw, a column each, in FER-2013's Training images with each label, a row each: mean shares of their
+votes for the seven emotions, in the order of EMOTIONS. Computed from fer2013new.csv (Barsoum et al., ICMI 2016)."""
 
 
 def one_hot(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -30,6 +45,17 @@ def target_distributions(data: Dataset, labels: LabelSource) -> NDArray[np.float
     totals = data.votes.sum(axis=1, keepdims=True)
     shares: NDArray[np.float32] = np.divide(data.votes, totals, out=label_targets.copy(), where=totals > 0)
     return shares if labels == "ferplus" else (label_targets + shares) / np.float32(2)
+
+
+def smooth_along_confusions(targets: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """(count, 7) targets of which each emotion gives `share` to those that people see in its place.
+
+    Label smoothing (Szegedy et al., CVPR 2016) that is not even: most of fear's goes to neutral, sad and surprise.
+    """
+    others = PEOPLE_S_VOTES * (1 - np.eye(len(PEOPLE_S_VOTES), dtype=np.float32))
+    others /= others.sum(axis=1, keepdims=True)
+    smoothed: NDArray[np.float32] = ((1 - share) * targets + share * (targets @ others)).astype(np.float32)
+    return smoothed
 
 
 def image_weights(targets: NDArray[np.float32], power: float) -> NDArray[np.float32]:

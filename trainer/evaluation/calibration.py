@@ -10,8 +10,8 @@ from mien.errors import TrainingError
 from mien.trainer.data.batches import to_network_input
 from mien.trainer.data.dataset import Dataset
 from mien.trainer.data.ferplus import has_majority
+from mien.trainer.models.blocks import LOGITS_LAYER
 from mien.trainer.models.inference import predict_scores
-from mien.trainer.models.networks import LOGITS_LAYER
 from mien.trainer.recipe import LabelSource
 
 BIN_COUNT = 15

@@ -1,4 +1,4 @@
-"""The networks, each a small functional builder. Keras 3, any backend; LSTMs are unrolled because TFLite requires it.
+"""The networks, each a small functional builder. Keras 3, any backend.
 
 Each maps (48, 48, 1) images from `mien.model.preprocessing.preprocess`, values 0 to 255, to (7,) scores in the order
 of EMOTIONS. Each ends with a dense layer `logits` and its softmax, so that a temperature can be folded into the former.
@@ -11,14 +11,24 @@ from functools import partial
 import keras
 from keras import layers
 
-from mien.emotions import EMOTIONS
-from mien.model.preprocessing import IMAGE_SIZE_PX, TARGET_DEVIATION, TARGET_MEAN
+from mien.model.preprocessing import IMAGE_SIZE_PX
 from mien.trainer.recipe import NetworkName
 
-ATTENTION_LAYER = "attention"
-LOGITS_LAYER = "logits"
-SCORES_LAYER = "scores"
-RESIDUAL_PARTS = ("conv-1", "norm-1", "conv-2", "norm-2", "squeeze", "excite")
+from .blocks import (
+    ATTENTION_LAYER,
+    SCORES_LAYER,
+    attention_pooling,
+    backbone,
+    bilstm_block,
+    build_classifier,
+    conv_block,
+    input_block,
+    residual_block,
+    rows_to_sequence,
+)
+from .gabor import gabor_cnn
+from .pretrained import efficientnet_b0, efficientnet_lite0, mobilenet_v2
+
 HERO_DEPTHS = (1, 2, 3)
 GROWN_LAYER = "grown"
 """The names of layers that begin as an identity begin with this."""
@@ -32,12 +42,12 @@ def cnn_bilstm() -> keras.Model:
     a quarter of the multiplications.
     """
     units = 96
-    image, features = _input_block()
-    features = _backbone(features, width=1)
-    features = _conv_block(features, units, kernel_size=1)
-    sequence = layers.Dropout(0.2)(_rows_to_sequence(features))
-    sequence = _bilstm_block(sequence, units)
-    return _build_classifier(image, _attention_pooling(sequence), name="cnn-bilstm")
+    image, features = input_block()
+    features = backbone(features, width=1)
+    features = conv_block(features, units, kernel_size=1)
+    sequence = layers.Dropout(0.2)(rows_to_sequence(features))
+    sequence = bilstm_block(sequence, units)
+    return build_classifier(image, attention_pooling(sequence), name="cnn-bilstm")
 
 
 def cnn_bilstm_residual() -> keras.Model:
@@ -47,17 +57,17 @@ def cnn_bilstm_residual() -> keras.Model:
     same before its first step (Chen et al., "Net2Net", ICLR 2016): see `mien.trainer.models.growth`.
     """
     units = 96
-    image, features = _input_block()
-    features = _conv_block(features, 32, kernel_size=5, stride=2)
-    features = _conv_block(_conv_block(features, 64), 64, stride=2)
-    features = _residual_block(_conv_block(features, 128), 128, name=f"{GROWN_LAYER}-12")
-    features = _conv_block(_conv_block(features, 128, stride=2), 192)
+    image, features = input_block()
+    features = conv_block(features, 32, kernel_size=5, stride=2)
+    features = conv_block(conv_block(features, 64), 64, stride=2)
+    features = residual_block(conv_block(features, 128), 128, name=f"{GROWN_LAYER}-12")
+    features = conv_block(conv_block(features, 128, stride=2), 192)
     for number in (1, 2):
-        features = _residual_block(features, 192, name=f"{GROWN_LAYER}-6-{number}")
-    features = _conv_block(features, units, kernel_size=1)
-    sequence = layers.Dropout(0.2)(_rows_to_sequence(features))
-    sequence = _bilstm_block(sequence, units)
-    return _build_classifier(image, _attention_pooling(sequence), name="cnn-bilstm-residual")
+        features = residual_block(features, 192, name=f"{GROWN_LAYER}-6-{number}")
+    features = conv_block(features, units, kernel_size=1)
+    sequence = layers.Dropout(0.2)(rows_to_sequence(features))
+    sequence = bilstm_block(sequence, units)
+    return build_classifier(image, attention_pooling(sequence), name="cnn-bilstm-residual")
 
 
 def cnn_bilstm_both() -> keras.Model:
@@ -66,14 +76,14 @@ def cnn_bilstm_both() -> keras.Model:
     In this form the BiLSTM can only add to what the convolutions know: `trainer/LOG.md` reports its effect. 1.0 M.
     """
     units = 48
-    image, features = _input_block()
-    backbone = _backbone(features, width=1)
-    features = layers.Dropout(0.2)(_conv_block(backbone, 96, kernel_size=1))
-    rows = _attention_pooling(_bilstm_block(_rows_to_sequence(features), units))
+    image, features = input_block()
+    maps = backbone(features, width=1)
+    features = layers.Dropout(0.2)(conv_block(maps, 96, kernel_size=1))
+    rows = attention_pooling(bilstm_block(rows_to_sequence(features), units))
     columns = layers.Permute((2, 1, 3))(features)
-    columns = _attention_pooling(_bilstm_block(_rows_to_sequence(columns), units), name=f"{ATTENTION_LAYER}-columns")
-    vector = layers.Concatenate()([rows, columns, layers.GlobalAveragePooling2D()(backbone)])
-    return _build_classifier(image, vector, name="cnn-bilstm-both")
+    columns = attention_pooling(bilstm_block(rows_to_sequence(columns), units), name=f"{ATTENTION_LAYER}-columns")
+    vector = layers.Concatenate()([rows, columns, layers.GlobalAveragePooling2D()(maps)])
+    return build_classifier(image, vector, name="cnn-bilstm-both")
 
 
 def cnn(*, width: float, name: str) -> keras.Model:
@@ -81,9 +91,9 @@ def cnn(*, width: float, name: str) -> keras.Model:
 
     `cnn-same-size` is widened to as many parameters as the CNN-BiLSTM: what is that size worth without the BiLSTM?
     """
-    image, features = _input_block()
-    features = _backbone(features, width=width)
-    return _build_classifier(image, layers.GlobalAveragePooling2D()(features), name=name)
+    image, features = input_block()
+    features = backbone(features, width=width)
+    return build_classifier(image, layers.GlobalAveragePooling2D()(features), name=name)
 
 
 def cnn_residual(*, resize_to_px: int) -> keras.Model:
@@ -93,35 +103,35 @@ def cnn_residual(*, resize_to_px: int) -> keras.Model:
     same weights: start a training small and cheap and finish it at full size (progressive resizing, Howard et al.,
     2018).
     """
-    image, features = _input_block()
+    image, features = input_block()
     if resize_to_px != IMAGE_SIZE_PX:
         features = layers.Resizing(resize_to_px, resize_to_px)(features)
-    features = _conv_block(features, 64, kernel_size=5, stride=2)
-    features = _residual_block(features, 64)
+    features = conv_block(features, 64, kernel_size=5, stride=2)
+    features = residual_block(features, 64)
     for filters in (128, 256):
-        features = _residual_block(_residual_block(features, filters, stride=2), filters)
+        features = residual_block(residual_block(features, filters, stride=2), filters)
     name = "cnn-residual" if resize_to_px == IMAGE_SIZE_PX else f"cnn-residual-{resize_to_px}"
-    return _build_classifier(image, layers.GlobalAveragePooling2D()(features), name=name)
+    return build_classifier(image, layers.GlobalAveragePooling2D()(features), name=name)
 
 
 def bilstm() -> keras.Model:
     """The BiLSTM alone: the image's 48 rows as a sequence, two bidirectional LSTMs, attention pooling. 0.9 M."""
     units = 160
-    image, features = _input_block()
-    sequence = _bilstm_block(_rows_to_sequence(features), units)
-    sequence = _bilstm_block(layers.Dropout(0.2)(sequence), units)
-    return _build_classifier(image, _attention_pooling(sequence), name="bilstm")
+    image, features = input_block()
+    sequence = bilstm_block(rows_to_sequence(features), units)
+    sequence = bilstm_block(layers.Dropout(0.2)(sequence), units)
+    return build_classifier(image, attention_pooling(sequence), name="bilstm")
 
 
 def hero_member(depth: int) -> keras.Model:
     """One of HERO's CNNs: `depth` 3x3 convolutions on each of three scales."""
-    image, features = _input_block()
-    features = _conv_block(features, 32, kernel_size=5, stride=2)
+    image, features = input_block()
+    features = conv_block(features, 32, kernel_size=5, stride=2)
     for filters in (64, 128, 192):
         for _ in range(depth - 1):
-            features = _conv_block(features, filters)
-        features = _conv_block(features, filters, stride=2)
-    return _build_classifier(image, layers.GlobalAveragePooling2D()(features), name=f"hero-{depth}")
+            features = conv_block(features, filters)
+        features = conv_block(features, filters, stride=2)
+    return build_classifier(image, layers.GlobalAveragePooling2D()(features), name=f"hero-{depth}")
 
 
 def hero(members: list[keras.Model] | None = None) -> keras.Model:
@@ -146,87 +156,6 @@ def build_ensemble(members: list[keras.Model], *, mirrored: bool = False, name: 
     return keras.Model(image, layers.Softmax(name=SCORES_LAYER)(mean), name=name)
 
 
-def _input_block() -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """The input image, and the image standardized to mean 0 and deviation 1."""
-    image = keras.Input((IMAGE_SIZE_PX, IMAGE_SIZE_PX, 1), name="image")
-    return image, layers.Rescaling(1 / TARGET_DEVIATION, offset=-TARGET_MEAN / TARGET_DEVIATION)(image)
-
-
-def _backbone(features: keras.KerasTensor, *, width: float) -> keras.KerasTensor:
-    """Six convolutions from 48x48 to 6x6 and 192 x `width` channels."""
-    features = _conv_block(features, round(32 * width), kernel_size=5, stride=2)
-    for filters in (64, 128):
-        features = _conv_block(features, round(filters * width))
-        features = _conv_block(features, round(filters * width), stride=2)
-    return _conv_block(features, round(192 * width))
-
-
-def _conv_block(
-    features: keras.KerasTensor, filters: int, *, kernel_size: int = 3, stride: int = 1
-) -> keras.KerasTensor:
-    """Convolution, batch normalization, ReLU."""
-    features = layers.Conv2D(filters, kernel_size, strides=stride, padding="same", use_bias=False)(features)
-    features = layers.BatchNormalization(momentum=0.95)(features)
-    return layers.ReLU()(features)
-
-
-def _residual_block(
-    features: keras.KerasTensor, filters: int, *, stride: int = 1, name: str | None = None
-) -> keras.KerasTensor:
-    """Two 3x3 convolutions with squeeze and excitation, added to a shortcut.
-
-    With a `name`, which its layers' names then begin with, it begins as an identity: the scale of its last batch
-    normalization starts at 0 (Goyal et al., 2017). Its features must not be negative.
-    """
-    names = {} if name is None else {part: {"name": f"{name}-{part}"} for part in RESIDUAL_PARTS}
-
-    def named(part: str) -> dict[str, str]:
-        return names.get(part, {})
-
-    residual = layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False, **named("conv-1"))(features)
-    residual = layers.ReLU()(layers.BatchNormalization(momentum=0.95, **named("norm-1"))(residual))
-    residual = layers.Conv2D(filters, 3, padding="same", use_bias=False, **named("conv-2"))(residual)
-    scale = "ones" if name is None else "zeros"
-    residual = layers.BatchNormalization(momentum=0.95, gamma_initializer=scale, **named("norm-2"))(residual)
-    channel_weights = layers.GlobalAveragePooling2D(keepdims=True)(residual)
-    channel_weights = layers.Conv2D(filters // 8, 1, activation="relu", **named("squeeze"))(channel_weights)
-    channel_weights = layers.Conv2D(filters, 1, activation="sigmoid", **named("excite"))(channel_weights)
-    residual = layers.Multiply()([residual, channel_weights])
-    shortcut = features
-    if stride > 1:
-        shortcut = layers.AveragePooling2D(stride, padding="same")(shortcut)
-    if shortcut.shape[-1] != filters:
-        shortcut = layers.Conv2D(filters, 1, use_bias=False)(shortcut)
-        shortcut = layers.BatchNormalization(momentum=0.95)(shortcut)
-    return layers.ReLU()(layers.Add()([shortcut, residual]))
-
-
-def _rows_to_sequence(features: keras.KerasTensor) -> keras.KerasTensor:
-    """The rows of a feature map, from the top of the face down, as a sequence."""
-    rows, columns, channels = features.shape[1:]
-    return layers.Reshape((rows, columns * channels))(features)
-
-
-def _bilstm_block(sequence: keras.KerasTensor, units: int) -> keras.KerasTensor:
-    return layers.Bidirectional(layers.LSTM(units, return_sequences=True, unroll=True))(sequence)
-
-
-def _attention_pooling(sequence: keras.KerasTensor, *, name: str = ATTENTION_LAYER) -> keras.KerasTensor:
-    """One vector from a sequence: the mean of its steps, each weighted by a softmax over a learned score.
-
-    Additive attention with the scoring layer folded into one unit (Bahdanau et al., 2015, without a query). Written as
-    a product and a mean rather than a dot product because both are plain int8 operations in TFLite.
-    """
-    step_weights = layers.Softmax(axis=1, name=name)(layers.Dense(1)(sequence))
-    return layers.GlobalAveragePooling1D()(layers.Multiply()([sequence, step_weights]))
-
-
-def _build_classifier(image: keras.KerasTensor, vector: keras.KerasTensor, *, name: str) -> keras.Model:
-    """The network from an image to scores, with a dropout, logits and softmax head on a feature vector."""
-    logits = layers.Dense(len(EMOTIONS), name=LOGITS_LAYER, dtype="float32")(layers.Dropout(0.3)(vector))
-    return keras.Model(image, layers.Softmax(name=SCORES_LAYER, dtype="float32")(logits), name=name)
-
-
 NETWORKS: dict[NetworkName, Callable[[], keras.Model]] = {
     "cnn-bilstm": cnn_bilstm,
     "cnn-bilstm-both": cnn_bilstm_both,
@@ -236,6 +165,10 @@ NETWORKS: dict[NetworkName, Callable[[], keras.Model]] = {
     "cnn-residual": partial(cnn_residual, resize_to_px=IMAGE_SIZE_PX),
     "cnn-residual-32": partial(cnn_residual, resize_to_px=32),
     "bilstm": bilstm,
+    "gabor-cnn": gabor_cnn,
+    "mobilenet-v2": mobilenet_v2,
+    "efficientnet-b0": efficientnet_b0,
+    "efficientnet-lite0": efficientnet_lite0,
     "hero": hero,
     "hero-1": partial(hero_member, 1),
     "hero-2": partial(hero_member, 2),

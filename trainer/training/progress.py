@@ -38,13 +38,17 @@ class TrainingProgress(keras.callbacks.Callback):  # type: ignore[misc]  # keras
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
-        self._progress.update(self._task, completed=batch + 1, loss=logs["loss"], accuracy=logs["accuracy"])
+        self._progress.update(self._task, completed=batch + 1, loss=logs["loss"], accuracy=logs.get("accuracy", 0.0))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
+        scores = "".join(
+            f"{label} {logs[name]:.4f}"
+            for name, label in (("loss", "loss"), ("accuracy", ", accuracy"), ("held_out_accuracy", "; held out"))
+            if name in logs  # an autoencoder has only its loss
+        )
         self._console.print(
-            f"{self._network}, epoch {epoch + 1}/{self.params['epochs']}: loss {logs['loss']:.4f}, "
-            f"accuracy {logs['accuracy']:.4f}; held out {logs['held_out_accuracy']:.4f}",
+            f"{self._network}, epoch {epoch + 1}/{self.params['epochs']}: {scores}",
             highlight=False,
             markup=False,
             soft_wrap=True,

@@ -13,6 +13,25 @@ const BUSY_REASONS = {
   clock: "the clock of its machine cannot be right",
   database: "its database does not respond",
 };
+const CAMERA_FAULTS = { // what to do about a camera that delivers images
+  black: "its image is black; uncover the lens, or turn on a light",
+  green: "its image was green; check its cable and the network",
+  frozen: "it repeated the same image; switch it off and on if it does so again",
+  exposure: "its brightness jumps; turn it away from lamps and windows, or fix its exposure",
+  resized: "its image changed its size; fix the size in its settings",
+  time_jump: "the clock of its stream went back; check its time, and that it is no recording",
+  absent: "it was away for a while; check its cable and its power supply",
+  refused: "it refused the password for a while",
+  stopped: "its images stopped for a while; check its cable, its power supply and the network",
+};
+const SENSOR_FAULTS = {
+  stuck: "motion without a pause; check its wires, and turn it away from heat and sunlight",
+  stuck_high: "motion without a pause; check its wires, and turn it away from heat and sunlight",
+  stuck_low: "no motion since the agent started; check its wires with mien doctor --motion 60",
+  silent: "no motion for days; check its wires with mien doctor --motion 60",
+  bouncing: "signals faster than a sensor's; fix the wire to OUT, which is loose or disturbed",
+  periodic: "motion at regular intervals; turn it away from heaters and air vents, and check its power supply",
+};
 const SINCE_MS = {"1h": 3_600_000, "24h": 86_400_000, "7d": 7 * 86_400_000, "30d": 30 * 86_400_000};
 const DRIFT_EVERY_MS = 300_000; // of windows that are days long
 const UNCERTAIN = "uncertain";
@@ -171,8 +190,13 @@ function* healthMessages(device) {
     const shares = `${formatPercent(drift.share)} in the last day, ${formatPercent(drift.baseline_share)} in the 14 days before`;
     yield [`predictions have changed: ${drift.emotion} ${shares}; check camera and light`, "warning"];
   }
-  if (device.camera === "failing") yield [`camera: ${device.camera_error || "failing"}`, "bad"];
-  if (device.sensor && device.sensor !== "ok" && device.sensor !== "warming_up") yield [`sensor ${device.sensor}`, "warning"];
+  const fault = device.camera_fault;
+  if (device.camera === "paused") yield ["paused: mien aim has the camera", "warning"];
+  if (device.camera === "failing") yield [`camera ${fault ?? "failing"}: ${device.camera_error}`, "bad"];
+  else if (fault) yield [`camera: ${CAMERA_FAULTS[fault] ?? fault}`, "warning"];
+  if (device.camera_color === false) yield ["camera: no color, as at night by infra-red light", ""];
+  const sensorFault = device.sensor_fault ?? (["stuck", "periodic"].includes(device.sensor) ? device.sensor : null);
+  if (sensorFault) yield [`motion sensor: ${SENSOR_FAULTS[sensorFault] ?? sensorFault}`, "warning"];
   if (device.clock === "unsynced") yield ["clock not synchronized", "warning"];
   if (device.throttled) yield ["throttled by heat or a weak power supply", "warning"];
   if (device.oldest_age_s > 60) {

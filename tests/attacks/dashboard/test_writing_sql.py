@@ -4,7 +4,7 @@ import pytest
 from postgresql import PostgreSQL
 from sqlalchemy import Engine, text
 
-from mien.broker.database.postgresql import WRITER_LOCK
+from mien.broker.database.writer_locks import WRITER_LOCK
 from mien.broker.query import EmotionLog
 from mien.errors import UsageError
 

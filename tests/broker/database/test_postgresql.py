@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import make_url
 
 from mien.broker.database.engine import open_for_writing
-from mien.broker.database.postgresql import _connect_arguments
+from mien.broker.database.postgresql import _connect_arguments, create_reader
 from mien.errors import ConfigurationError
 
 
@@ -30,3 +30,14 @@ def test_other_machines_need_a_valid_certificate() -> None:
     assert (remote["sslmode"], remote["sslrootcert"]) == ("verify-full", "system")
     assert "sslmode" not in _connect_arguments(make_url("postgresql://127.0.0.1/mien"), None)
     assert "sslmode" not in _connect_arguments(make_url("postgresql://db.example.org/mien?sslmode=require"), None)
+
+
+def test_a_url_of_several_servers_leads_readers_to_the_one_that_can_be_written() -> None:
+    """Their own sessions are read-only: libpq would find no server with `read-write`."""
+    engine = create_reader(
+        make_url("postgresql://one.example.org,two.example.org/mien?target_session_attrs=read-write"), None
+    )
+    arguments = engine.dialect.create_connect_args(engine.url)[1]
+    assert arguments["host"] == "one.example.org,two.example.org"
+    assert arguments["target_session_attrs"] == "primary"
+    assert _connect_arguments(engine.url, None)["sslmode"] == "verify-full"

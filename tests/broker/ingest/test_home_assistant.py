@@ -3,6 +3,7 @@
 import json
 import queue
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from uuid6 import uuid7
 
 from mien.broker.settings import CollectorSettings
 from mien.emotions import EMOTIONS
+from mien.messages.batch import encode_batch
 from mien.messages.dropped import Dropped, encode_dropped
 from mien.messages.health import CameraHealth, MachineHealth, SensorHealth, VisionHealth, encode_health
 from mien.messages.motion import MotionState, encode_motion
@@ -154,7 +156,7 @@ def test_the_templates_read_what_devices_send(client: Client, settings: Collecto
             inference_ms_p50=4,
             inference_ms_p95=5,
         ),
-        machine=MachineHealth(clock="synced", disk_free_bytes=12345, temperature_celsius=48.3, throttled=None),
+        machine=MachineHealth(clock="synced", disk_free_bytes=25_600_000_000, temperature_celsius=48.3, throttled=None),
     )
     loss = Dropped(
         id=uuid7(), device="hallway", outbox=OUTBOX, seq=9, first=1, last=8, cause="full", at=datetime.now(UTC)
@@ -166,7 +168,8 @@ def test_the_templates_read_what_devices_send(client: Client, settings: Collecto
             encode_observation(observation),
             {"emotion": observation.emotion, "confidence": f"{observation.confidence * 100:.1f}"},
         ),
-        ("observation", encode_dropped(loss), {"emotion": "", "confidence": ""}),
+        ("observation", encode_dropped(loss), {"emotion": "sad", "confidence": ""}),
+        ("observation", encode_batch([encode_observation(observation)]), {"emotion": "sad", "confidence": ""}),
         ("motion", encode_motion(MotionState(state="on", since=datetime.now(UTC))), {"motion": "on"}),
         (
             "health",
@@ -177,8 +180,8 @@ def test_the_templates_read_what_devices_send(client: Client, settings: Collecto
                 "camera": "ON",
                 "frame": "91.25",
                 "temperature": "48.3",
-                "throttled": "OFF",
-                "disk": "12345",
+                "throttled": "None",
+                "disk": "23.84",
             },
         ),
         (
@@ -186,14 +189,24 @@ def test_the_templates_read_what_devices_send(client: Client, settings: Collecto
             encode_health(make_health(OUTBOX)),
             {
                 "sensor": "None",
-                "camera": "OFF",
+                "camera": "None",  # Home Assistant shows it as unknown
                 "frame": "None",
                 "temperature": "None",
-                "throttled": "OFF",
+                "throttled": "None",
                 "disk": "None",
             },
         ),
     ]
+    erased = {
+        "waiting": "",
+        "sensor": "None",
+        "camera": "",
+        "frame": "",
+        "temperature": "",
+        "throttled": "",
+        "disk": "",
+    }
+    messages += [("health", b"", erased), ("motion", b"", {"motion": ""})]
     rendered: set[str] = set()
     for kind, message, expected in messages:
         for name, value in expected.items():
@@ -203,9 +216,13 @@ def test_the_templates_read_what_devices_send(client: Client, settings: Collecto
             rendered.add(name)
     assert rendered == payload["components"].keys()
     assert payload["components"]["emotion"]["options"] == list(EMOTIONS)
+    assert payload["components"]["sensor"]["options"] == ["warming_up", "ok", "stuck", "periodic"]
+    for name in ("emotion", "confidence"):
+        assert payload["components"][name]["encoding"] == "", "a batch is not text"
     availability = payload["availability_template"]
     assert payload["availability_topic"] == "mien/hallway/status"
     assert _render(availability, ONLINE) == "online"
+    assert _render(availability, b"") == "offline"
     for state in ("stopped", "offline"):
         status = DeviceStatus(state=state, agent="0.1.0", model="0123456789ab")  # type: ignore[arg-type]
         assert _render(availability, encode_device_status(status)) == "offline"
@@ -223,4 +240,9 @@ def test_every_entity_has_a_unique_id(client: Client, settings: CollectorSetting
 
 
 def _render(template: str, message: bytes) -> str:
-    return jinja2.Environment(autoescape=False).from_string(template).render(value_json=json.loads(message))  # noqa: S701
+    """As Home Assistant does: without `value_json` if the message is no JSON; the entity's state is `sad`."""
+    values: dict[str, Any] = {"this": {"state": "sad"}}
+    with suppress(ValueError):
+        values["value_json"] = json.loads(message)
+    environment = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined)  # noqa: S701
+    return environment.from_string(template).render(values)

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from postgresql import reading_url
 from samples import make_observation
+from sqlalchemy import event
 
 from mien.broker.database.engine import open_for_reading, open_for_writing
 from mien.broker.ingest.message import decode_message
@@ -120,6 +121,44 @@ def test_a_new_model_begins_new_windows(filled: FilledLog) -> None:
     filled.add(4 * 24, happy=400, model="bbbbbbbbbbbb")
     (row,) = filled.drift()
     assert (row.baseline_observations, row.has_drifted) == (400, True)
+
+
+def test_a_model_that_began_a_few_hours_ago_counts_from_its_first_full_quarter_of_an_hour(filled: FilledLog) -> None:
+    filled.add(5 * 24, happy=400, model="aaaaaaaaaaaa").add(5, happy=400, model="aaaaaaaaaaaa")
+    filled.add(4.9, sad=100, model="bbbbbbbbbbbb")  # after the other one in the same quarter of an hour
+    filled.add(4.7, sad=310, model="bbbbbbbbbbbb").add(1, sad=5, model="bbbbbbbbbbbb")
+    (row,) = filled.drift()
+    assert (row.model, row.observations, row.baseline_observations) == ("bbbbbbbbbbbb", 315, 0)
+
+
+def test_rows_that_retention_has_deleted_do_not_count(filled: FilledLog) -> None:
+    filled.add(5 * 24, happy=400).add(2, happy=350).add(1, sad=20)
+    engine = open_for_writing(filled.url)
+    with engine.begin() as connection:  # as retention does: counts keep what was deleted
+        connection.exec_driver_sql("DELETE FROM observation WHERE emotion = 3")
+        connection.exec_driver_sql("UPDATE rollup SET happy_deleted = happy")
+    engine.dispose()
+    (row,) = filled.drift()
+    assert (row.observations, row.baseline_observations, row.stability_index) == (20, 0, None)
+
+
+def test_the_number_of_statements_does_not_grow_with_the_devices(filled: FilledLog) -> None:
+    def count_statements() -> int:
+        engine, statements = open_for_reading(reading_url(filled.url)), []
+        event.listen(engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+        measure_drift(engine, NOW)
+        engine.dispose()
+        return len(statements)
+
+    def add(device: str) -> None:
+        filled.add(5 * 24, device=device, happy=1, model="aaaaaaaaaaaa").add(2, device=device, sad=1)
+
+    add("first")
+    few = count_statements()
+    for number in range(10):
+        add(f"more-{number}")
+    assert count_statements() == few
+    assert len(filled.drift()) == 11
 
 
 def test_rows_whose_model_is_unknown_because_they_were_deleted_do_not_count(filled: FilledLog) -> None:

@@ -6,9 +6,11 @@ import itertools
 import subprocess
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
+from random import Random
 from types import ModuleType
 from zoneinfo import ZoneInfo
 
@@ -28,8 +30,9 @@ from mien.broker.query import EmotionLog, ObservationRow, result
 from mien.broker.query import emotion_log as emotion_log_module
 from mien.broker.query import observations as observations_module
 from mien.cli import main
+from mien.emotions import EMOTIONS
 from mien.errors import DatabaseError, QueryTimeout, TooManyQueries, UsageError
-from mien.messages.observation import Observation, encode_observation
+from mien.messages.observation import Observation, Scores, encode_observation
 
 START = datetime(2025, 11, 22, 12, 0, tzinfo=UTC)
 ENDLESS_QUERY = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
@@ -254,6 +257,65 @@ def test_pages_together_have_all_observations(log: str, monkeypatch: pytest.Monk
         assert emotion_log.observation_count() == 10
         assert [len(page) for page in emotion_log.observation_pages(since="1s")] == [0]
         assert emotion_log.observation_count(since="1s") == 0
+
+
+GROUPINGS = ["hour", "emotion", "day,emotion", "emotion,weekday", "device,hour,emotion", "minute,model", "hour,device"]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kathmandu"])
+def test_counts_are_those_of_the_rows_also_when_the_clocks_change(log: str, zone: str) -> None:
+    random = Random(zone)
+    begin = datetime(2025, 10, 25, 22, 7, tzinfo=UTC)
+    observations = []
+    for number in range(1, 301):
+        emotion, confidence = random.choice(EMOTIONS[:4]), random.randrange(3000, 9000) / 10_000
+        others = round((1 - confidence) / 6, 4)
+        observations.append(
+            make_observation(
+                seq=number,
+                at=begin + timedelta(seconds=random.randrange(6 * 3600)),
+                device=random.choice(("attic", "cellar", "hallway")),
+                emotion=emotion,
+                confidence=confidence,
+                scores=Scores(**(dict.fromkeys(EMOTIONS, others) | {emotion: confidence})),
+                model=random.choice(("0123456789ab", "ba9876543210")),
+            )
+        )
+    engine = open_for_writing(log)
+    Store(engine).record(to_messages(*observations))
+    engine.dispose()
+    end = begin + timedelta(hours=5)  # both ends are within a quarter of an hour
+    with EmotionLog(reading_url(log), zone=zone) as emotion_log:
+        for grouping in GROUPINGS:
+            by = grouping.split(",")
+            confidences: dict[tuple[object, ...], list[float]] = defaultdict(list)
+            for row in observations:
+                local = row.at.astimezone(ZoneInfo(zone))
+                local = local.replace(tzinfo=timezone(local.utcoffset() or timedelta()))
+                values = {
+                    "minute": local.replace(second=0, microsecond=0),
+                    "hour": local.replace(minute=0, second=0, microsecond=0),
+                    "day": local.date(),
+                    "weekday": f"{local.isoweekday()} {local:%A}",
+                    "emotion": row.emotion,
+                    "device": row.device,
+                    "model": row.model,
+                }
+                if row.at < end:
+                    confidences[tuple(values[name] for name in by)].append(row.confidence)
+
+            def sort_key(item: tuple[tuple[object, ...], list[float]], by: list[str] = by) -> list[object]:
+                group = dict(zip(by, item[0], strict=True))
+                emotion = group.pop("emotion", "")
+                return [*group.values(), -len(item[1]) if emotion else 0, emotion]
+
+            counts = emotion_log.counts(grouping, start=begin, end=end)
+            found = [(tuple(getattr(row, name) for name in by), row.observations) for row in counts]
+            expected = sorted(confidences.items(), key=sort_key)
+            assert found == [(group, len(values)) for group, values in expected], grouping
+            means = [sum(values) / len(values) for _, values in expected]
+            assert [row.mean_confidence for row in counts] == pytest.approx(means, abs=0.51e-4)
+            assert sum(row.share for row in counts) == pytest.approx(1, abs=1e-4 * len(counts))
 
 
 def test_mien_help_needs_no_database() -> None:

@@ -11,10 +11,17 @@ from mien.broker.ingest.device_state import DeviceState
 from mien.broker.ingest.message import decode_message
 from mien.broker.ingest.store import Store
 from mien.broker.query import EmotionLog
+from mien.broker.query.result import Result
+from mien.broker.row import ColumnRows, Row
 from mien.messages.health import encode_health
 from mien.messages.observation import encode_observation
 
 RECEIVED_MS = 1_800_000_000_000
+
+
+class Pair(Row, frozen=True):
+    left: int
+    right: str
 
 
 @pytest.fixture
@@ -63,3 +70,23 @@ def test_rows_are_frozen(log: str) -> None:
         row = emotion_log.observations(limit=1)[0]
     with pytest.raises(AttributeError):
         row.emotion = "sad"  # type: ignore[misc]
+
+
+def test_the_rows_of_columns_are_those_of_tuples() -> None:
+    columns = ColumnRows(Pair, {"left": [1, 2, 3], "right": ["a", "b", "c"]})
+    assert list(columns) == [Pair(1, "a"), Pair(2, "b"), Pair(3, "c")]
+    assert columns[-1] == Pair(3, "c")
+    assert columns[::-1] == [Pair(3, "c"), Pair(2, "b"), Pair(1, "a")]
+    assert columns == columns[:]
+    assert columns != columns[1:]
+    assert len(columns[:2]) == 2
+
+
+def test_a_result_of_columns_makes_no_row_for_dictionaries_and_data_frames() -> None:
+    def make_row(*_: object) -> Pair:
+        raise AssertionError
+
+    rows = ColumnRows(make_row, {"left": [1, 2], "right": ["a", "b"]})
+    result = Result(rows, {"right": str, "left": int})
+    assert result.to_dicts() == [{"right": "a", "left": 1}, {"right": "b", "left": 2}]
+    assert result.to_arrow().to_pydict() == {"right": ["a", "b"], "left": [1, 2]}

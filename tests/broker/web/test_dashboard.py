@@ -16,6 +16,7 @@ import pytest
 from axe_core_python.sync_playwright import Axe
 from dashboard_process import DashboardProcess
 from mosquitto import Mosquitto
+from msgspec.structs import replace
 from paho.mqtt import publish
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from running_collector import running_collector
@@ -31,7 +32,7 @@ from mien.broker.ingest.store import Store
 from mien.broker.predictions.uncertainty import shipped_thresholds
 from mien.broker.settings import CollectorSettings
 from mien.emotions import EMOTIONS
-from mien.messages.health import encode_health
+from mien.messages.health import CameraHealth, SensorHealth, encode_health
 from mien.messages.observation import Observation, Scores, encode_observation
 from mien.messages.status import DeviceStatus, encode_device_status
 from mien.mqtt.settings import MqttSettings
@@ -197,6 +198,51 @@ def test_a_flooding_device_and_a_busy_collector_are_named(page: Page, tmp_path: 
         expect(page.locator("#devices > li")).to_have_count(1)
         expect(page.locator("#busy")).to_be_hidden(timeout=30_000)  # the response may be cached; the page asks again
     engine.dispose()
+
+
+def test_faults_of_cameras_and_sensors_are_named_with_what_to_do(page: Page, tmp_path: Path) -> None:
+    engine = open_for_writing(tmp_path / "mien.db")
+    store, now_ms = Store(engine), round(datetime.now(UTC).timestamp() * 1000)
+    camera = CameraHealth(kind="usb", state="on", failures=0, error="")
+    sensor = SensorHealth(kind="pir", state="ok", wakes_last_hour=0, period_s=None)
+    states = {
+        "attic": (replace(camera, fault="black"), replace(sensor, fault="silent")),
+        "cellar": (
+            replace(camera, state="failing", fault="refused", error="the camera in url delivers no frames: check it"),
+            replace(sensor, state="stuck", fault="bouncing"),
+        ),
+        "hall": (replace(camera, color=False), replace(sensor, state="stuck")),  # a sensor of an older release
+        "kitchen": (replace(camera, fault="upside_down"), sensor),  # a camera of a newer one
+    }
+    for device, (camera, sensor) in states.items():
+        health = replace(make_health(), camera=camera, sensor=sensor)
+        status = encode_device_status(DeviceStatus(state="online", agent="0.1.0", model="0123456789ab"))
+        parts = {"status": status, "health": encode_health(health)}
+        store.save_device_states({(device, topic): DeviceState(part, now_ms) for topic, part in parts.items()})
+    engine.dispose()
+    with DashboardProcess(tmp_path) as dashboard:
+        open_dashboard(page, dashboard)
+        expect(page.locator("#devices > li")).to_have_count(4)
+        for device, messages in {
+            "attic": [
+                "camera: its image is black; uncover the lens, or turn on a light",
+                "motion sensor: no motion for days; check its wires with mien doctor --motion 60",
+            ],
+            "cellar": [
+                "camera refused: the camera in url delivers no frames: check it",
+                "motion sensor: signals faster than a sensor's; fix the wire to OUT, which is loose or disturbed",
+            ],
+            "hall": [
+                "camera: no color, as at night by infra-red light",
+                "motion sensor: motion without a pause; check its wires, and turn it away from heat and sunlight",
+            ],
+            "kitchen": ["camera: upside_down"],
+        }.items():
+            card = page.locator("#devices > li", has_text=device)
+            for message in messages:
+                expect(card).to_contain_text(message)
+        assert serious_violations(page) == []
+        save_screenshot(page, "faults")
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,11 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ import pytest
 import yaml
 from device_settings import device_mqtt_settings
 from mosquitto import Mosquitto, free_port
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from postgresql import PostgreSQL
 from samples import make_draft
 
@@ -28,6 +32,7 @@ from mien.edge.delivery.clock import Clock
 from mien.edge.delivery.outbox import Outbox
 from mien.edge.delivery.publisher import Publisher
 from mien.settings.load import load_settings
+from mien.version import VERSION
 
 MIEN = Path(sys.executable).parent / "mien"
 SCHEMA = json.loads((Path(__file__).parent / "compose_spec.json").read_text())
@@ -75,11 +80,65 @@ def test_sqlite_is_the_default_and_each_profile_runs_one_collector(
         assert load_settings(settings, CollectorSettings).mqtt.address[0] in aliases
 
 
-def test_the_image_is_built_from_the_wheel_next_to_it(server: ServerFolder) -> None:
-    lines = (server.path / "Dockerfile").read_text().splitlines()
+def test_the_image_is_built_from_the_wheel_and_the_lock_next_to_it(server: ServerFolder) -> None:
+    text = (server.path / "Dockerfile").read_text()
+    lines = text.splitlines()
     assert "COPY wheels/ /wheels/" in lines
     assert [line for line in lines if line.startswith("USER ")] == ["USER 65534:65534"]
     assert list((server.path / "wheels").glob("mien-*-py3-none-any.whl"))
+    assert "--require-hashes --requirement /wheels/requirements.txt" in text
+    assert not re.search("x86|amd64|aarch64|arm64", "\n".join(line for line in lines if not line.startswith("#")))
+    (base,) = (line.removeprefix("FROM ") for line in lines if line.startswith("FROM "))
+    assert re.fullmatch(r"python:3\.\d+-slim-[a-z]+", base)
+    labels = dict(re.findall(r'org\.opencontainers\.image\.([a-z.]+)="([^"]*)"', text))
+    assert labels.keys() == {"title", "description", "licenses", "version", "source", "base.name"}
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert labels["licenses"] == project["license"]
+    assert labels["base.name"] == f"docker.io/library/{base}"
+    assert f"ARG VERSION={VERSION}" in lines
+
+
+def test_the_lock_has_wheels_of_both_processors_for_each_python(server: ServerFolder) -> None:
+    lock = (server.path / "wheels" / "requirements.txt").read_text()
+    locked = {
+        canonicalize_name(name): (version, hashes.count("sha256"))
+        for name, version, hashes in re.findall(
+            r"^(\S+)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", lock, re.MULTILINE
+        )
+    }
+    assert len(locked) == lock.count("==") > 15
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    for line in [*project["dependencies"], *extras["broker"], *extras["dashboard"], *extras["postgresql"]]:
+        requirement = Requirement(line)
+        if requirement.name != "mien":
+            version, _ = locked[canonicalize_name(requirement.name)]
+            assert requirement.specifier.contains(version), f"{line}: run `make locks`"
+    for compiled in ("msgspec", "sqlalchemy", "psycopg-binary", "pydantic-core"):
+        assert locked[canonicalize_name(compiled)][1] == 6, compiled  # three Pythons on two processors
+
+
+@pytest.mark.parametrize("service", ["collector", "collector-postgresql"])
+def test_a_collector_is_healthy_while_it_is_connected_to_the_mqtt_broker(
+    compose: dict[str, Any], server: ServerFolder, service: str
+) -> None:
+    program, *arguments = compose["services"][service]["healthcheck"]["test"][1:]
+    assert program == "python"
+    check = [sys.executable, *arguments]
+    with socket.create_server(("127.0.0.1", server.server.port)) as listener:
+        assert subprocess.run(check, capture_output=True, check=False).returncode == 1
+        with socket.create_connection(listener.getsockname()):
+            assert subprocess.run(check, capture_output=True, check=False).returncode == 0
+
+
+def test_a_dashboard_is_healthy_while_it_accepts_connections(compose: dict[str, Any]) -> None:
+    code = compose["services"]["dashboard"]["healthcheck"]["test"][-1]
+    assert ", 8501), 5)" in code
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        check = [sys.executable, "-c", code.replace("8501", str(port))]
+        assert subprocess.run(check, capture_output=True, check=False).returncode == 0
+    assert subprocess.run(check, capture_output=True, check=False).returncode == 1
 
 
 def test_no_file_that_compose_reads_contains_a_secret(server: ServerFolder) -> None:

@@ -12,6 +12,7 @@ from prometheus_client import generate_latest
 from samples import make_health
 
 from mien.broker.ingest.metrics import Metrics
+from mien.broker.predictions.drift_gauge import DriftGauge
 from mien.deploy.server.folder import ServerFolder
 from mien.messages.health import MachineHealth, encode_health
 from mien.messages.status import DeviceStatus, encode_device_status
@@ -38,6 +39,8 @@ tests:
       - {{series: 'mien_gaps{{device="torn"}}', values: '0x30 5x30'}}
       - {{series: 'mien_device_dropped_rows{{device="brimful"}}', values: '0x30 5x30'}}
       - {{series: 'mien_discarded_rows_total{{device="flooder"}}', values: '0x50 1+9x10'}}
+      - {{series: 'mien_device_drift{{device="moved"}}', values: '0.2x10 0.3x50'}}
+      - {{series: 'mien_device_drift{{device="steady"}}', values: '0.24x60'}}
       - {{series: 'mien_certificate_expiry_timestamp_seconds{{certificate="ca"}}', values: '5000000x60'}}
     promql_expr_test:
       - expr: count by (alertname, device, reason, certificate) (ALERTS{{alertstate="firing"}})
@@ -53,6 +56,7 @@ FIRING = {
     "MienGaps": ['device="torn"'],
     "MienOutboxOverflow": ['device="brimful"'],
     "MienDeviceFloods": ['device="flooder"'],
+    "MienDeviceDrift": ['device="moved"'],
     "MienCertificateExpires": ['certificate="ca"'],
 }
 """At the end of PROMTOOL_TEST."""
@@ -63,6 +67,7 @@ def test_the_collector_has_each_metric_that_an_alert_names(server: ServerFolder)
     named = {name for rule in rules for name in re.findall(r"\bmien_\w+", rule["expr"])}
     metrics = Metrics()
     metrics.watch_disk(server.path)
+    metrics.registry.register(DriftGauge(list))
     status = encode_device_status(DeviceStatus(state="online", agent="0.1.0", model=""))
     metrics.devices.record("hallway", "status", status, 1000)
     metrics.devices.record("hallway", "health", encode_health(HEALTH), 1000)

@@ -55,10 +55,10 @@ def test_color_is_rotated_mirrored_and_masked_as_gray_is(tmp_path: Path) -> None
     cv2.imwrite(str(tmp_path / "corner.png"), image)
     path = str(tmp_path / "corner.png")
     assert first_frame(FileCameraSettings(path=path)).image[0, 0].tolist() == list(RED)
-    rotated = first_frame(FileCameraSettings(path=path, rotation=90)).image
+    rotated = first_frame(FileCameraSettings(path=path, rotate=90)).image
     assert rotated.shape == (60, 40, 3)
     assert rotated[0, -1].tolist() == list(RED)
-    assert first_frame(FileCameraSettings(path=path, mirror=True)).image[0, -1].tolist() == list(RED)
+    assert first_frame(FileCameraSettings(path=path, flip="horizontal")).image[0, -1].tolist() == list(RED)
     masked = first_frame(FileCameraSettings(path=path, mask=[(0.0, 0.0, 0.5, 0.5)]))
     assert set(np.unique(masked.image[:20, :30])) == {128}
     assert set(np.unique(masked.gray[:20, :30])) == {128}

@@ -135,6 +135,28 @@ def test_rpicam_delivers_the_y_plane_after_the_warmup_frames(rpicam_vid: Path) -
     assert frames[0].gray.shape == (96, 128)
 
 
+def test_every_kind_of_camera_can_be_rotated_and_flipped(rpicam_vid: Path, tmp_path: Path) -> None:
+    corner = np.zeros((96, 128), np.uint8)
+    corner[:48, :64] = 255
+    cv2.imwrite(str(tmp_path / "corner.png"), corner)
+    jpeg = cv2.imencode(".jpg", corner)[1].tobytes()
+    with MjpegCamera({"/": Stream([jpeg] * 200)}) as server:
+        (tmp_path / "url").write_text(f"http://{server.address}/\n")
+        cameras: list[CameraSettings] = [
+            RpicamSettings(width=128, height=96, warmup_frames=0),
+            NetworkCameraSettings(url_file=str(tmp_path / "url"), warmup_frames=0, frames_per_second=120),
+            FileCameraSettings(path=str(tmp_path / "corner.png")),
+            DemoCameraSettings(width=128, height=96),
+        ]
+        for camera in cameras:
+            (straight,) = read_frames(camera, 1)
+            (frame,) = read_frames(msgspec.structs.replace(camera, rotate=90, flip="horizontal"), 1)
+            assert (straight.gray.shape, frame.gray.shape) == ((96, 128), (128, 96))
+            # a clockwise quarter turn and then a mirror is the transposed image
+            assert np.abs(frame.gray.astype(int) - straight.gray.T.astype(int)).max() <= 1
+            assert frame.image.shape[:2] == (128, 96)
+
+
 def test_an_rpicam_that_exits_reports_the_reason(rpicam_vid: Path) -> None:
     with pytest.raises(CameraError, match=r"stopped delivering frames \(ERROR: \*\*\* no cameras available"):
         read_frames(RpicamSettings(width=128, height=96), 200)

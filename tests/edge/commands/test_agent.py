@@ -71,7 +71,7 @@ def test_a_broker_that_refuses_is_reported_and_observing_continues(
     ("camera", "code", "message"),
     [
         ('kind = "file"\npath = "nowhere.mp4"', 7, "nowhere.mp4 does not exist"),
-        ('kind = "usb"\nindex = 77', 7, "there is no USB camera 77"),
+        ('kind = "demo"\npath = "nowhere.jpg"', 7, "nowhere.jpg does not exist"),
         ('kind = "fil"', 3, "camera.kind: Invalid enum value 'fil'"),
         ('kin = "file"', 3, "unknown key camera.kin: did you mean camera.kind?"),
     ],
@@ -85,6 +85,17 @@ def test_an_error_that_the_user_can_fix_is_one_line_and_an_exit_code(
     assert result.stderr.splitlines()[-1].startswith("mien: ")
     assert message in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
+
+
+def test_a_usb_camera_that_is_not_plugged_in_is_waited_for(tmp_path: Path) -> None:
+    write_settings(tmp_path, free_port(), 'kind = "usb"\nindex = 77')
+    with subprocess.Popen(COMMAND, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as agent:
+        assert agent.stderr is not None
+        line = next(line for line in agent.stderr if "USB camera 77" in line)
+        assert "there is no USB camera 77: plug it in" in line
+        assert "reopening the camera in" in line
+        agent.send_signal(signal.SIGTERM)
+        assert agent.wait(30) == 0
 
 
 def test_an_outbox_that_cannot_be_opened_is_named(tmp_path: Path) -> None:

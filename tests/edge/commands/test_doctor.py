@@ -311,6 +311,6 @@ def test_without_json_each_result_is_one_line(
     doctor(f"port = {free_port()}")
     assert main(["doctor", "--config", str(tmp_path / "agent.toml")]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"ok      config      {tmp_path}/agent.toml, device hallway"
-    assert lines[-1].startswith("error   broker      no MQTT broker at 127.0.0.1")
+    assert lines[0] == f"ok      config       {tmp_path}/agent.toml, device hallway"
+    assert lines[-1].startswith("error   broker       no MQTT broker at 127.0.0.1")
     assert lines[-1].endswith(": check mqtt.host, mqtt.port and the network")

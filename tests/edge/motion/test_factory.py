@@ -13,7 +13,7 @@ CAMERA_MANAGER = CameraManager(RpicamSettings())
 
 
 def test_simulated_motion_drives_the_pin_of_a_real_sensor() -> None:
-    with open_motion_sensor(SimulatedMotionSettings(intervals_s=[(0.1, 0.3)]), CAMERA_MANAGER) as sensor:
+    with open_motion_sensor(SimulatedMotionSettings(intervals_s=[(0.1, 1.0)]), CAMERA_MANAGER) as sensor:
         assert isinstance(sensor, SimulatedPirSensor)
         assert sensor.wait(5.0)
         assert sensor.is_moving

@@ -49,6 +49,17 @@ def test_a_short_signal_is_not_motion() -> None:
         assert sensor.is_moving
 
 
+def test_every_pulse_is_reported_unless_short_ones_are_expected() -> None:
+    for debounce_s, expected in ((0.0, 12), (0.2, 0)):
+        factory, pulses_s = MockFactory(), list[float]()
+        with PirSensor(PirSettings(warmup_s=0, debounce_s=debounce_s), factory, on_pulse=pulses_s.append):
+            for _ in range(12):
+                factory.pin(4).drive_high()
+                factory.pin(4).drive_low()
+        assert len(pulses_s) == expected
+        assert pulses_s == sorted(pulses_s)
+
+
 def test_a_bouncing_signal_is_motion_once_it_is_stable() -> None:
     factory = MockFactory()
     with PirSensor(PirSettings(warmup_s=0, debounce_s=0.2), factory) as sensor:

@@ -47,7 +47,47 @@ def test_a_sensor_is_stuck_until_its_motion_ends() -> None:
     assert sensor_monitor.state(111.0) == "ok"
 
 
+def test_a_line_that_never_goes_high_is_told_from_one_that_has_fallen_silent() -> None:
+    settings = PirSettings(silent_after_s=100)
+    never, once = MotionSensorMonitor(settings, started_s=1000.0), MotionSensorMonitor(settings, started_s=1000.0)
+    record_wake(once, 1050.0)
+    assert (never.fault(1099.0), once.fault(1152.0)) == (None, None)
+    assert (never.fault(1100.0), once.fault(1153.0)) == ("stuck_low", "silent")
+    assert (never.state(1100.0), once.state(1153.0)) == ("ok", "ok")  # for collectors of older releases
+    assert never.max_capture_s(1100.0) == 300.0  # it does no harm, it only does not wake
+    record_wake(never, 1200.0)
+    assert never.fault(1203.0) is None
+
+
+def test_by_default_a_weekend_is_no_silence_but_four_days_are() -> None:
+    sensor_monitor = MotionSensorMonitor(PirSettings(), started_s=0.0)
+    record_wake(sensor_monitor, 60.0)
+    friday_evening_to_monday_morning_s = 64 * 3600.0
+    assert sensor_monitor.fault(63.0 + friday_evening_to_monday_morning_s) is None
+    assert sensor_monitor.fault(63.0 + 4 * 86_400.0) == "silent"
+
+
+def test_a_line_that_is_high_without_a_pause_is_stuck_high() -> None:
+    sensor_monitor = MotionSensorMonitor(PirSettings(stuck_after_s=100))
+    sensor_monitor.record(is_moving=True, now_s=0.0)
+    assert (sensor_monitor.fault(99.0), sensor_monitor.fault(100.0)) == (None, "stuck_high")
+
+
+def test_pulses_faster_than_a_sensor_s_come_from_a_loose_wire() -> None:
+    sensor_monitor = MotionSensorMonitor(PirSettings(faulty_sensor_duty=0.25), started_s=0.0)
+    for number in range(100):
+        sensor_monitor.record_pulse(2.0 * number)  # as fast as an AM312 can
+    assert sensor_monitor.fault(200.0) is None
+    for number in range(10):
+        sensor_monitor.record_pulse(300.0 + 0.05 * number)
+    assert (sensor_monitor.fault(301.0), sensor_monitor.state(301.0)) == ("bouncing", "stuck")
+    assert sensor_monitor.max_capture_s(301.0) == 20.0
+    assert sensor_monitor.rest_s(20.0, 301.0) == 60.0
+    assert sensor_monitor.fault(430.0) is None
+
+
 def test_an_always_on_sensor_is_not_stuck() -> None:
     sensor_monitor = MotionSensorMonitor(AlwaysOnSettings(stuck_after_s=100))
     sensor_monitor.record(is_moving=True, now_s=0.0)
     assert sensor_monitor.state(1e6) == "ok"
+    assert MotionSensorMonitor(AlwaysOnSettings(), started_s=0.0).fault(1e6) is None

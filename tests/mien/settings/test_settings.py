@@ -62,16 +62,36 @@ def test_a_table_has_the_settings_of_its_kind(tmp_path: Path, table: str, motion
     assert load_settings(write_config(tmp_path, displayed), AgentSettings) == settings
 
 
+@pytest.mark.parametrize(
+    ("former", "rotate", "flip"),
+    [
+        ("rotation = 90\nmirror = true", 90, "horizontal"),
+        ("mirror = false", 0, "none"),
+        ("rotation = 90\nrotate = 180", 180, "none"),
+    ],
+)
+def test_keys_of_earlier_releases_are_read(tmp_path: Path, former: str, rotate: int, flip: str) -> None:
+    text = f'device = "hallway"\n[camera]\nkind = "demo"\n{former}\n'
+    camera = load_settings(write_config(tmp_path, text), AgentSettings).camera
+    assert (camera.rotate, camera.flip) == (rotate, flip)
+
+
+@pytest.mark.parametrize(("key", "value"), [("rotation", "45"), ("mirror", "[1]"), ("mirror", '"yes"')])
+def test_a_wrong_value_of_an_earlier_key_is_an_error(tmp_path: Path, key: str, value: str) -> None:
+    text = f'device = "hallway"\n[camera]\nkind = "demo"\n{key} = {value}\n'
+    with pytest.raises(ConfigurationError, match=r"camera\.(rotate|flip): .*: choose from"):
+        load_settings(write_config(tmp_path, text), AgentSettings)
+
+
 def test_every_kind_is_displayed_with_what_it_has_and_lacks() -> None:
     lines = to_toml(AgentSettings(device="hallway"), all_kinds=True).splitlines()
     assert 'kind = "pir"' in lines
     assert '# With kind = "always", without pin, warmup_s and debounce_s.' in lines
     start = lines.index('# With kind = "network", without width and height:')
-    assert lines[start + 1 : start + 4] == [
+    assert lines[start + 1 : start + 3] == [
         "#     # A file that contains only the camera's URL, rtsp://... or http://..., "
         "which may include a user and a password.",
         "#     # url_file =",
-        "",
     ]
     start = lines.index('# With detector = "haar", without min_score and detector_model:')
     assert "#     min_neighbors = 3" in lines[start:]

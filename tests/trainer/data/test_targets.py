@@ -3,9 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mien.emotions import EMOTIONS
 from mien.errors import DataError
 from mien.trainer.data.dataset import Dataset
-from mien.trainer.data.targets import image_weights, target_distributions
+from mien.trainer.data.targets import image_weights, smooth_along_confusions, target_distributions
 
 
 @pytest.fixture
@@ -49,3 +50,13 @@ def test_weights_range_from_none_to_balanced_classes() -> None:
     partial = image_weights(targets, 0.5)
     assert partial[9] / partial[0] == pytest.approx(2.0)
     assert partial.mean() == pytest.approx(1.0)
+
+
+def test_a_label_s_share_goes_to_what_people_confuse_it_with() -> None:
+    fear = np.eye(7, dtype=np.float32)[[EMOTIONS.index("fear")]]
+    (smoothed,) = smooth_along_confusions(fear, 0.3)
+    assert smoothed.sum() == pytest.approx(1)
+    assert smoothed[EMOTIONS.index("fear")] == pytest.approx(0.7)
+    by_share = [EMOTIONS[index] for index in smoothed.argsort()[::-1]]
+    assert by_share[:4] == ["fear", "neutral", "sad", "surprise"]
+    assert smoothed[EMOTIONS.index("neutral")] == pytest.approx(0.3 * 0.312 / (1 - 0.140), abs=1e-3)

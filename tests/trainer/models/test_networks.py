@@ -9,8 +9,9 @@ from mien.cli import main
 from mien.errors import ModelError, UsageError
 from mien.trainer.evaluation.calibration import fold_temperature
 from mien.trainer.export.conversion import UNSUPPORTED_OPERATIONS, convert, operation_names
+from mien.trainer.models.blocks import LOGITS_LAYER
 from mien.trainer.models.inference import load_keras_model, predict_scores
-from mien.trainer.models.networks import HERO_DEPTHS, LOGITS_LAYER, NETWORKS
+from mien.trainer.models.networks import HERO_DEPTHS, NETWORKS
 from mien.trainer.recipe import NetworkName
 
 pytestmark = pytest.mark.timeout(1200)
@@ -32,7 +33,9 @@ def test_a_network_maps_the_device_s_images_to_seven_scores(name: NetworkName) -
     assert network.predict(random_inputs(2), verbose=0).sum(axis=1) == pytest.approx([1.0, 1.0], abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["cnn", "cnn-bilstm-residual", "cnn-residual-32", "bilstm", "hero"])
+@pytest.mark.parametrize(
+    "name", ["cnn", "cnn-bilstm-residual", "cnn-residual-32", "bilstm", "gabor-cnn", "efficientnet-lite0", "hero"]
+)
 def test_a_network_converts_to_int8_with_operations_that_devices_support(name: NetworkName) -> None:
     """test_export covers the CNN-BiLSTM."""
     operations = operation_names(convert(NETWORKS[name](), "int8", random_inputs(8)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.edge.camera.camera_url import CameraUrl
+from mien.edge.camera.network.camera_url import CameraUrl
 
 PASSWORD = "s3cret"  # noqa: S105
 
@@ -67,30 +67,33 @@ def test_its_password_is_not_in_its_representation(tmp_path: Path) -> None:
 )
 def test_an_rtsp_camera_s_response_is_passed_on(tmp_path: Path, response: bytes, reason: str) -> None:
     with camera(response) as (port, requests):
-        assert read(tmp_path, f"rtsp://127.0.0.1:{port}/live").probe(timeout_s=5) == reason
+        assert read(tmp_path, f"rtsp://127.0.0.1:{port}/live").probe(timeout_s=5).reason == reason
     assert requests[0].startswith(f"DESCRIBE rtsp://127.0.0.1:{port}/live RTSP/1.0\r\n".encode())
 
 
 def test_a_password_is_sent_as_it_is_only_to_a_camera_that_asks_for_it_so(tmp_path: Path) -> None:
     refused = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: %s realm=x\r\n\r\n"
     with camera(refused % b"Digest") as (port, requests):
-        assert read(tmp_path, f"http://viewer:{PASSWORD}@127.0.0.1:{port}/").probe(timeout_s=5) == ""
+        assert read(tmp_path, f"http://viewer:{PASSWORD}@127.0.0.1:{port}/").probe(timeout_s=5).reason == ""
     assert b"authorization" not in b"".join(requests).lower()
     with camera(refused % b"Basic", refused % b"Basic") as (port, requests):
-        reason = read(tmp_path, f"http://viewer:{PASSWORD}@127.0.0.1:{port}/").probe(timeout_s=5)
+        reason = read(tmp_path, f"http://viewer:{PASSWORD}@127.0.0.1:{port}/").probe(timeout_s=5).reason
     assert reason == "the camera responds 401 Unauthorized"
     assert [b"\r\nAuthorization: Basic dmlld2VyOnMzY3JldA==\r\n" in request for request in requests] == [False, True]
 
 
 def test_a_camera_that_asks_for_a_password_that_the_url_lacks_is_passed_on(tmp_path: Path) -> None:
     with camera(b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=x\r\n\r\n") as (port, _):
-        assert read(tmp_path, f"http://127.0.0.1:{port}/").probe(timeout_s=5) == "the camera responds 401 Unauthorized"
+        result = read(tmp_path, f"http://127.0.0.1:{port}/").probe(timeout_s=5)
+    assert (result.reason, result.is_refused) == ("the camera responds 401 Unauthorized", True)
 
 
 def test_a_name_that_nobody_knows_and_a_silent_host_are_told_apart(tmp_path: Path) -> None:
-    assert "no response from nowhere.invalid:80, " in read(tmp_path, "http://nowhere.invalid/").probe(timeout_s=5)
+    assert (
+        "no response from nowhere.invalid:80, " in read(tmp_path, "http://nowhere.invalid/").probe(timeout_s=5).reason
+    )
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert read(tmp_path, f"http://127.0.0.1:{port}").probe(timeout_s=0.1) == (
+        assert read(tmp_path, f"http://127.0.0.1:{port}").probe(timeout_s=0.1).reason == (
             f"no response from 127.0.0.1:{port}, timed out"
         )

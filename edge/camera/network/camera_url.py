@@ -1,6 +1,5 @@
 """The URL of a network camera: read from its file, checked, and tried without OpenCV if no frames arrive."""
 
-import base64
 import re
 import socket
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from urllib.parse import unquote
 
 from mien.errors import CameraError
 from mien.files.text_file import read_line
+
+from .authorization import authorize
 
 DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935}
 """What FFmpeg, which OpenCV uses, opens, with the port if the URL names none."""
@@ -21,9 +22,20 @@ METHODS = {"http": ("GET", "HTTP/1.0"), "rtsp": ("DESCRIBE", "RTSP/1.0")}
 """The request for a stream, and the protocol that it is made in."""
 STATUS_LINE = re.compile(r"(?:HTTP|RTSP)/[\d.]+ (?P<code>\d{3}) ?(?P<reason>[ -~]*)")
 CONTENT_TYPE = re.compile(r"^content-type: *(?P<type>[\w.+-]+/[\w.+-]+)", re.IGNORECASE | re.MULTILINE)
-BASIC_CHALLENGE = re.compile(r"^www-authenticate: *basic\b", re.IGNORECASE | re.MULTILINE)
 RESPONSE_BYTES = 4096
 """More than the headers of a camera's response."""
+REFUSALS = {"401", "403"}
+"""Status codes of a camera that wants another user or password."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """Why no frames may arrive."""
+
+    reason: str = ""
+    """In a few words; empty if the host responds as a camera does."""
+    is_refused: bool = False
+    """Whether the camera does not accept the user or the password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +88,23 @@ class CameraUrl:
             raw.append(self.target[0])
         return "".join(f"; if {character} is in the password, write it as {ESCAPES[character]}" for character in raw)
 
-    def probe(self, timeout_s: float) -> str:
-        """Why no frames may arrive, in a few words; empty if the host responds as a camera does."""
+    def probe(self, timeout_s: float) -> ProbeResult:
+        """Ask the host for the stream, as the account in the URL. The password is sent as it is only if the camera
+        accepts it in no other way (RFC 7617)."""
         try:
             response = self._request("", timeout_s)
             if _status(response) == "401" and self.account:
-                if not BASIC_CHALLENGE.search(response):
-                    return ""  # a password that may be right must not be sent as it is
-                response = self._request(
-                    f"Basic {base64.b64encode(unquote(self.account).encode()).decode()}", timeout_s
-                )
+                method, target = METHODS[self.scheme][0], self._request_target
+                authorization = authorize(response, unquote(self.account), method=method, uri=target)
+                if not authorization:
+                    return ProbeResult()
+                response = self._request(authorization, timeout_s)
         except (OSError, UnicodeError) as error:
-            return f"no response from {self.host}:{self.port}, {getattr(error, 'strerror', None) or error}"
-        return "" if self.scheme not in METHODS else _explain(response)
+            problem = getattr(error, "strerror", None) or error
+            return ProbeResult(f"no response from {self.host}:{self.port}, {problem}")
+        if self.scheme not in METHODS:
+            return ProbeResult()
+        return ProbeResult(_explain(response), _status(response) in REFUSALS)
 
     def _request(self, authorization: str, timeout_s: float) -> str:
         """The beginning of the response; empty for a protocol that is only connected to. OSError if there is none."""
@@ -98,11 +114,17 @@ class CameraUrl:
             connection.sendall(self._request_lines(authorization))
             return connection.recv(RESPONSE_BYTES).decode("latin-1")
 
+    @property
+    def _address(self) -> str:
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
+    def _request_target(self) -> str:
+        return f"rtsp://{self._address}{self.target}" if self.scheme == "rtsp" else self.target or "/"
+
     def _request_lines(self, authorization: str) -> bytes:
         method, protocol = METHODS[self.scheme]
-        address = f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
-        target = f"rtsp://{address}{self.target}" if self.scheme == "rtsp" else self.target or "/"
-        lines = [f"{method} {target} {protocol}", f"Host: {address}", "CSeq: 1"]
+        lines = [f"{method} {self._request_target} {protocol}", f"Host: {self._address}", "CSeq: 1"]
         if authorization:
             lines.append(f"Authorization: {authorization}")
         return "\r\n".join([*lines, "", ""]).encode()

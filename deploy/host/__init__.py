@@ -1,0 +1,1 @@
+"""A server as it is installed on a Debian machine: its user, releases, folder and units."""

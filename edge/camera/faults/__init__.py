@@ -1,0 +1,1 @@
+"""How cameras fail: recognized in their images, and staged for tests and trials."""
