@@ -67,7 +67,7 @@ def zipped(content: bytes) -> bytes:
     ("content", "format_name", "command"),
     [
         (lzma.compress(bytes(1000)), "xz", "xz -dc"),
-        (gzip.compress(bytes(1000)), "gzip", "gzip -dc"),
+        (gzip.compress(bytes(1000), mtime=0), "gzip", "gzip -dc"),
         (bz2.compress(bytes(1000)), "bzip2", "bzip2 -dc"),
         (zipped(bytes(1000)), "zip", "unzip -p"),
         (ZSTD_FRAME, "zstd", "zstd -dc"),
