@@ -89,6 +89,7 @@ class HomeAssistant:
         observation = {"platform": "sensor", "state_topic": self._topics.observation(device), "encoding": ""}
         health = {"state_topic": self._topics.device_health(device), "entity_category": "diagnostic"}
         measurement = {"platform": "sensor", **health, "state_class": "measurement"}
+        # `sug_dsp_prc` is short for suggested_display_precision: the message has to fit into a packet of the server.
         return {
             "motion": {
                 "platform": "binary_sensor",
@@ -112,7 +113,7 @@ class HomeAssistant:
                 "icon": "mdi:percent",
                 "unit_of_measurement": "%",
                 "state_class": "measurement",
-                "suggested_display_precision": 0,
+                "sug_dsp_prc": 0,
                 "value_template": "{{ (value_json.confidence * 100) | round(1) }}",
             },
             "waiting": {
@@ -143,14 +144,14 @@ class HomeAssistant:
                 "name": "Frame time (p95)",
                 "device_class": "duration",
                 "unit_of_measurement": "ms",
-                "suggested_display_precision": 0,
+                "sug_dsp_prc": 0,
                 "value_template": "{{ value_json.vision.frame_ms_p95 if value_json.vision else none }}",
             },
             "temperature": {
                 **measurement,
                 "device_class": "temperature",
                 "unit_of_measurement": "°C",
-                "suggested_display_precision": 1,
+                "sug_dsp_prc": 1,
                 "value_template": "{{ value_json.machine.temperature_celsius if value_json.machine else none }}",
             },
             "throttled": {
@@ -166,7 +167,7 @@ class HomeAssistant:
                 "name": "Disk free",
                 "device_class": "data_size",
                 "unit_of_measurement": "GiB",
-                "suggested_display_precision": 1,
+                "sug_dsp_prc": 1,
                 "value_template": "{{ (value_json.machine.disk_free_bytes / 2**30) | round(2) "
                 "if value_json.machine else none }}",
             },
