@@ -12,8 +12,10 @@ SLOW_TESTS := arm64 faults flash broker/demo broker/web/test_app.py reports/test
 	deploy/installer/test_power_cut.py edge/commands/test_agent.py edge/test_agent.py mien/messages/test_decoders.py \
 	edge/test_failures.py guards/test_distribution.py docs/test_training.py \
 	$(addprefix trainer/,commands data/test_fer2013.py evaluation export models report test_run_folder.py training)
-# Not those of the agent's own pace, which an emulated processor cannot keep: the doctor finds it slow, and is right.
-ARM64_TESTS := $(addprefix edge/,camera/test_factory.py camera/test_frame.py commands delivery \
+# Not those of the agent's own pace, which an emulated processor cannot keep: the doctor finds it slow, and is right. Nor
+# `mien aim`, whose processes wait for each other.
+ARM64_TESTS := $(addprefix edge/,camera/test_factory.py camera/test_frame.py \
+	$(addprefix commands/,test_agent.py test_classify.py test_doctor.py) delivery \
 	vision/test_face_follower.py vision/test_recorded_boxes.py vision/test_trajectory.py) \
 	$(addprefix mien/,face_detection/test_haar.py face_detection/test_conformance.py messages/test_observation.py \
 	model/test_classifier.py model/test_preprocessing.py)
