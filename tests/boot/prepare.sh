@@ -35,7 +35,7 @@ cp "$root/usr/share/base-passwd/passwd.master" "$root/etc/passwd"
 cp "$root/usr/share/base-passwd/group.master" "$root/etc/group"
 # `u!`, a locked account, is newer than the systemd of Debian 12.
 { sed 's/^u! /u /' "$root"/usr/lib/sysusers.d/*.conf; echo 'g gpio -'; } | systemd-sysusers --root="$root" - 2>/dev/null
-mkdir -p "$root/opt"
+mkdir -p "$root/opt" "$root/usr/local/bin"
 ln -sf dash "$root/usr/bin/sh"
 ln -sf mawk "$root/usr/bin/awk"
 ln -sf nc.openbsd "$root/usr/bin/nc"
